@@ -1,0 +1,46 @@
+"""Flags as the topmost layer of settings, and the names that shell completion offers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from eb_core.registry import Fault, Layer, Registry, Text
+from eb_core.registry.recipes import TRAINER
+
+
+def names_of(kind: str) -> Callable[[str], list[str]]:
+    """Completion of component names; loads plugins, never torch."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [name for name in Registry.installed().names(kind) if name.startswith(incomplete)]
+
+    return complete
+
+
+def layer_from_flags(
+    names: Mapping[str, str | None],
+    options: Mapping[str, Sequence[str] | None],
+    settings: Mapping[str, str | None],
+) -> tuple[Layer, list[Fault]]:
+    """What was typed, as a layer with its origins, and faults for pairs that are not `key=value`.
+
+    Args:
+        names: kind -> component name.
+        options: kind -> list of `key=value`.
+        settings: trainer option -> text, from flags of their own such as `--epochs`.
+    """
+    sections: dict[str, dict[str, tuple[Any, str]]] = {}
+    faults = []
+    for kind, name in names.items():
+        if name is not None:
+            sections.setdefault(kind, {})["name"] = (name, f"--{kind} {name}")
+    for kind, pairs in options.items():
+        for pair in pairs or ():
+            key, equals, value = pair.partition("=")
+            if not equals or not key.strip():
+                faults.append(Fault(f"'{pair}' is not KEY=VALUE", f"--{kind}-opt", "write for example steps=20"))
+            else:
+                sections.setdefault(kind, {})[key.strip()] = (Text(value.strip()), f"--{kind}-opt {pair}")
+    for key, text in settings.items():
+        if text is not None:
+            sections.setdefault(TRAINER, {})[key] = (Text(text), f"--{key.replace('_', '-')} {text}")
+    return Layer(sections), faults

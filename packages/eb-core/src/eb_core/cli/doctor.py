@@ -1,0 +1,76 @@
+"""`eb doctor`: is everything here, does every component load, and what to do about what does not."""
+
+import importlib.metadata
+import os
+import platform
+from typing import Any
+
+import attrs
+import typer
+
+from eb_core.cli.listing import AsJson
+from eb_core.cli.render import err, guarded, out, print_json, show_fault
+from eb_core.registry import KINDS, PLUGIN_API, EbError, Fault, PluginError, Registry
+from eb_core.registry.recipes import read_recipe
+
+
+@guarded
+def doctor(context: typer.Context, as_json: AsJson = False) -> None:
+    """Check Python, torch, every plugin and every component; exit code 3 if a plugin is in trouble.
+
+    EB_PLUGINS_DENY='*' eb doctor loads no plugin at all.
+    """
+    registry: Registry = context.obj
+    facts = _facts()
+    faults = [fault for plugin in registry.plugins if plugin.status != "disabled" for fault in plugin.faults]
+    checked = 0
+    for kind in KINDS:
+        for offer in registry.offers(kind):
+            checked += 1
+            faults += _load_faults(registry, kind, offer.component)
+    for offer in registry.offers("recipe"):
+        checked += 1
+        try:
+            read_recipe(registry, offer.qualified)
+        except (EbError, OSError) as error:
+            faults.append(Fault(f"recipe '{offer.component.name}' cannot be read: {error}", offer.qualified))
+    if as_json:
+        plugins = {f"{plugin.distribution}/{plugin.name}": plugin.status for plugin in registry.plugins}
+        print_json({**facts, "plugins": plugins, "checked": checked, "faults": [attrs.asdict(one) for one in faults]})
+    else:
+        for name, value in facts.items():
+            out.print(f"{name:12} {value}")
+        for plugin in registry.plugins:
+            out.print(f"{'plugin':12} {plugin.distribution} {plugin.version}: {plugin.status}")
+        out.print(f"{'components':12} {checked} checked, {len(faults)} problems")
+        for fault in faults:
+            show_fault(fault)
+    if faults:
+        raise typer.Exit(PluginError.exit_code)
+    if not as_json:
+        err.print("[green]all is well[/]") if checked else err.print("[yellow]no plugin is loaded[/]")
+
+
+def _load_faults(registry: Registry, kind: str, component: Any) -> list[Fault]:
+    try:
+        registry.load(kind, component)
+    except EbError as error:
+        return list(error.faults)
+    return []
+
+
+def _facts() -> dict[str, str]:
+    facts = {
+        "python": platform.python_version(),
+        "eb-core": importlib.metadata.version("eb-core"),
+        "plugin API": PLUGIN_API,
+    }
+    try:
+        import torch
+
+        gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+        facts["torch"] = f"{torch.__version__}, {torch.get_num_threads()} threads, {gpu}"
+    except ImportError as error:
+        facts["torch"] = f"cannot be imported: {error}"
+    facts |= {name: value for name, value in sorted(os.environ.items()) if name.startswith("EB_")}
+    return facts

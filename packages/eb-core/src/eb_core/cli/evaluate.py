@@ -1,0 +1,43 @@
+"""`eb evaluate`: a trained net on the test split of its own data set, or of another one."""
+
+from pathlib import Path
+from typing import Annotated
+
+import attrs
+import typer
+
+from eb_core.cli.choices import layer_from_flags, names_of
+from eb_core.cli.listing import AsJson
+from eb_core.cli.render import guarded, out, print_json
+from eb_core.registry import Registry
+from eb_core.registry.errors import raise_if_any
+
+
+@guarded
+def evaluate(
+    context: typer.Context,
+    run: Annotated[Path, typer.Argument(help="Run directory made by `eb train`.")],
+    dataset: Annotated[str | None, typer.Option(help="Another data set.", autocompletion=names_of("dataset"))] = None,
+    dataset_opt: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder with data files.", envvar="EB_DATA_DIR")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Evaluate the weights of a run on test data."""
+    from eb_core.training.api import load_run, load_run_data
+    from eb_core.training.prepare import configure
+
+    registry: Registry = context.obj
+    net = load_run(run, registry=registry, device=device)
+    if dataset is None:
+        data = load_run_data(run, data_dir=data_dir, registry=registry)
+    else:
+        layer, faults = layer_from_flags({"dataset": dataset}, {"dataset": dataset_opt}, {})
+        raise_if_any(faults)
+        data = configure(registry, [layer], ["dataset"])["dataset"].load(data_dir)
+    score = net.score(data)
+    if as_json:
+        print_json({"run": str(run), "data": data.name, **attrs.asdict(score)})
+        return
+    split = "test" if data.test else "training"
+    out.print(f"{data.name}, {score.samples} {split} samples: loss {score.loss:.4f}, [bold green]accuracy {score.accuracy:.2%}[/]")

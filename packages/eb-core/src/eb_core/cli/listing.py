@@ -1,0 +1,124 @@
+"""`eb list-plugins` and `eb describe`: what is installed, and what each part can be told."""
+
+import inspect
+from typing import Annotated, Any
+
+import attrs
+import typer
+from rich.markup import escape
+
+from eb_core.cli.render import guarded, out, print_json, table
+from eb_core.registry import HOOKS, KINDS, Component, Plugin, Registry, UsageError, did_you_mean, fields, type_name
+from eb_core.registry.options import default_of, option_types
+from eb_core.registry.recipes import TRAINER, TRAINER_TARGET, recipe_text
+
+_COLOURS = {"ok": "green", "disabled": "dim", "broken": "red", "incompatible": "yellow", "conflict": "magenta"}
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@guarded
+def list_plugins(context: typer.Context, as_json: AsJson = False) -> None:
+    """List every plugin with its status, and every component by kind. Broken ones are shown, never hidden."""
+    registry: Registry = context.obj
+    if as_json:
+        print_json([_plain(plugin) for plugin in registry.plugins])
+        return
+    components = table("kind", "name", "what it is", "package")
+    for kind in HOOKS.values():
+        for index, offer in enumerate(registry.offers(kind)):
+            label = f"[bold]{kind}[/]" if index == 0 else ""
+            components.add_row(label, f"[cyan]{offer.component.name}[/]", escape(offer.component.summary), offer.plugin.distribution)
+    out.print(components)
+    out.print()
+    plugins = table("package", "version", "status", "plugin")
+    for plugin in registry.plugins:
+        plugins.add_row(plugin.distribution, plugin.version, f"[{_COLOURS[plugin.status]}]{plugin.status}[/]", plugin.module)
+    out.print(plugins)
+    for plugin in registry.plugins:
+        for fault in plugin.faults:
+            out.print(f"\n[{_COLOURS[plugin.status]}]{plugin.distribution}[/] is {plugin.status}: {escape(fault.what)}")
+            if fault.origin:
+                out.print(f"  [dim]from:[/] {escape(fault.origin)}")
+            if fault.advice:
+                out.print(f"  [dim]try:[/]  {escape(fault.advice)}")
+    out.print("\n[dim]eb describe KIND NAME shows the options of a component.[/]")
+
+
+def _plain(plugin: Plugin) -> dict[str, Any]:
+    record = attrs.asdict(plugin, recurse=False)
+    record["components"] = {
+        kind: [attrs.asdict(component) for component in components] for kind, components in plugin.components.items()
+    }
+    record["faults"] = [attrs.asdict(fault) for fault in plugin.faults]
+    return record
+
+
+@guarded
+def describe(
+    context: typer.Context,
+    kind: Annotated[str, typer.Argument(help="model, energy, relaxer, rule, cost, dataset, backend, recipe, trainer")],
+    name: Annotated[str, typer.Argument(help="Name of the component; nothing for the trainer.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show what a component does, its options with default, range and unit, and where it comes from."""
+    registry: Registry = context.obj
+    if kind not in (*KINDS, "recipe", TRAINER):
+        raise UsageError(f"no kind is called '{kind}'", origin="KIND", advice=did_you_mean(kind, [*KINDS, "recipe", TRAINER]))
+    if kind == TRAINER:
+        _show(kind, Component("trainer", TRAINER_TARGET), _trainer_class(), as_json)
+        return
+    if not name:
+        raise UsageError(f"which {kind}?", origin="NAME", advice=did_you_mean("", registry.names(kind)))
+    component = registry.find(kind, name, f"eb describe {kind} {name}")
+    if kind == "recipe":
+        text = recipe_text(component)
+        print_json({"name": name, "target": component.target, "toml": text}) if as_json else out.print(escape(text))
+        return
+    _show(kind, component, registry.load(kind, component), as_json)
+
+
+def _trainer_class() -> type:
+    from eb_core.training.settings import TrainerSettings
+
+    return TrainerSettings
+
+
+def _show(kind: str, component: Component, cls: type, as_json: bool) -> None:
+    kinds = option_types(cls)
+    rows = [
+        {
+            "name": field.name,
+            "type": type_name(kinds[field.name]),
+            "default": component.preset.get(field.name, default_of(field)),
+            "range": spec.range(),
+            "unit": spec.unit,
+            "help": spec.help,
+        }
+        for field, spec in fields(cls)
+    ]
+    text = inspect.getdoc(cls) or ""
+    if as_json:
+        print_json({"kind": kind, **attrs.asdict(component), "doc": text, "options": rows})
+        return
+    out.print(f"[bold]{kind} [cyan]{component.name}[/][/]  [dim]{component.target}[/]")
+    out.print(f"\n{escape(text)}\n")
+    if component.preset:
+        out.print("preset: " + escape(", ".join(f"{key} = {value!r}" for key, value in component.preset.items())) + "\n")
+    if component.recipe:
+        out.print(f"default recipe: {component.recipe}\n")
+    if not rows:
+        out.print("It has no options.")
+        return
+    options = table("option", "default", "type", "meaning")
+    for row in rows:
+        limits = "; ".join(part for part in (row["range"], row["unit"]) if part)
+        default = "none" if row["default"] is None else str(row["default"])
+        options.add_row(
+            f"[cyan]{row['name']}[/]",
+            escape(default),
+            escape(row["type"]),
+            escape(row["help"]) + (f" [dim]({escape(limits)})[/]" if limits else ""),
+        )
+    out.print(options)
+    out.print(f"\n[dim]eb train --{kind}-opt NAME=VALUE sets one of them.[/]")

@@ -1,0 +1,85 @@
+"""What the command prints: errors on stderr in three lines, tables and JSON on stdout."""
+
+import functools
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from eb_core.registry import EbError, Fault
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+INTERRUPTED = 130
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def table(*columns: str, title: str | None = None) -> Table:
+    """A table in the house style."""
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold", expand=False)
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    return made
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+
+
+def show_fault(fault: Fault) -> None:
+    """What, where from, what to do."""
+    err.print(f"[bold red]error:[/] {escape(fault.what)}")
+    if fault.origin:
+        err.print(f"  [dim]from:[/] {escape(fault.origin)}")
+    if fault.advice:
+        err.print(f"  [dim]try:[/]  {escape(fault.advice)}")
+
+
+def guarded(command: Callable[P, R]) -> Callable[P, R]:
+    """Turn exceptions of a command into messages and exit codes; a traceback only with EB_TRACEBACK=1."""
+
+    @functools.wraps(command)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except (EbError, KeyboardInterrupt, OSError, ValueError, RuntimeError) as error:
+            raise typer.Exit(report(error)) from None
+
+    return wrapper
+
+
+def report(error: BaseException) -> int:
+    """Show an error and give the exit code that belongs to it."""
+    if os.environ.get("EB_TRACEBACK") == "1":
+        traceback.print_exception(error)
+    if isinstance(error, BrokenPipeError):
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the reader has gone; say nothing more
+        return 0
+    if isinstance(error, KeyboardInterrupt):
+        err.print("[bold yellow]interrupted[/]")
+        return INTERRUPTED
+    if isinstance(error, EbError):
+        for fault in error.faults:
+            show_fault(fault)
+        return error.exit_code
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    text = " ".join(str(error).split())
+    show_fault(
+        Fault(
+            f"{type(error).__name__}: {text}",
+            f"{frame.filename}, line {frame.lineno}",
+            "EB_TRACEBACK=1 shows the whole way there",
+        )
+    )
+    return 1

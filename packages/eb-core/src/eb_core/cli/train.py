@@ -1,0 +1,163 @@
+"""`eb train`: from names, options and recipes to a run directory."""
+
+import statistics
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import attrs
+import typer
+from rich.markup import escape
+
+from eb_core.cli.choices import layer_from_flags, names_of
+from eb_core.cli.render import err, guarded, out, print_json, table
+from eb_core.registry import Configuration, Registry, UsageError, read_recipe
+from eb_core.registry.errors import raise_if_any
+from eb_core.registry.recipes import TRAINER
+
+Options = Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", show_default=False)]
+
+
+@guarded
+def train(
+    context: typer.Context,
+    model: Annotated[str | None, typer.Option(help="Network recipe.", autocompletion=names_of("model"))] = None,
+    energy: Annotated[str | None, typer.Option(help="Physics of a unit.", autocompletion=names_of("energy"))] = None,
+    relaxer: Annotated[str | None, typer.Option(help="How it settles.", autocompletion=names_of("relaxer"))] = None,
+    rule: Annotated[str | None, typer.Option(help="How it learns.", autocompletion=names_of("rule"))] = None,
+    cost: Annotated[str | None, typer.Option(help="What it minimises.", autocompletion=names_of("cost"))] = None,
+    dataset: Annotated[str | None, typer.Option(help="What it learns.", autocompletion=names_of("dataset"))] = None,
+    backend: Annotated[str | None, typer.Option(help="Where it settles.", autocompletion=names_of("backend"))] = None,
+    recipe: Annotated[
+        list[str] | None,
+        typer.Option(help="Recipe name or FILE.toml; later ones lie over earlier ones.", autocompletion=names_of("recipe")),
+    ] = None,
+    model_opt: Options = None,
+    energy_opt: Options = None,
+    relaxer_opt: Options = None,
+    rule_opt: Options = None,
+    cost_opt: Options = None,
+    dataset_opt: Options = None,
+    backend_opt: Options = None,
+    trainer_opt: Options = None,
+    epochs: Annotated[str | None, typer.Option(metavar="N", help="Passes over the training data.")] = None,
+    batch_size: Annotated[str | None, typer.Option(metavar="N", help="Samples per gradient.")] = None,
+    lr: Annotated[str | None, typer.Option(metavar="RATE", help="Learning rate.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 …")] = None,
+    dtype: Annotated[str | None, typer.Option(help="float32 or float64.")] = None,
+    threads: Annotated[str | None, typer.Option(metavar="N", help="CPU threads.")] = None,
+    seed: Annotated[str | None, typer.Option(metavar="N", help="Seed of every random stream.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Train so many seeds, one after the other: mean ± std.")] = 1,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder with data files.", envvar="EB_DATA_DIR")] = None,
+    output: Annotated[Path, typer.Option("--out", help="Folder for run directories.")] = Path("runs"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show every setting and its origin, then stop.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON; progress goes to stderr.")] = False,
+) -> None:
+    """Train a network and write a run directory. Without arguments: an MLP learns handwritten digits.
+
+    eb train --relaxer gradient-flow --relaxer-opt dt=.3 --epochs 5
+    """
+    from eb_core.training.prepare import configure
+    from eb_core.training.runs import Run
+
+    registry: Registry = context.obj
+    names = {"model": model, "energy": energy, "relaxer": relaxer, "rule": rule, "cost": cost}
+    names |= {"dataset": dataset, "backend": backend}
+    options = {"model": model_opt, "energy": energy_opt, "relaxer": relaxer_opt, "rule": rule_opt, "cost": cost_opt}
+    options |= {"dataset": dataset_opt, "backend": backend_opt, TRAINER: trainer_opt}
+    settings = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "device": device, "dtype": dtype}
+    settings |= {"threads": threads, "seed": seed}
+    flags, faults = layer_from_flags(names, options, settings)
+    layers = []
+    for one in recipe or []:
+        try:
+            layers.append(read_recipe(registry, one))
+        except UsageError as error:
+            faults += error.faults
+    try:
+        configuration = configure(registry, [*layers, flags])
+    except UsageError as error:
+        raise_if_any([*faults, *error.faults])
+        raise
+    if not dry_run:
+        try:
+            Run.check_folder(output)
+        except UsageError as error:
+            faults += error.faults
+    raise_if_any(faults)
+    if dry_run:
+        _show_configuration(configuration, as_json)
+        return
+    results = [
+        _run(registry, _with_seed(configuration, configuration[TRAINER].seed + index), data_dir, output, as_json)
+        for index in range(seeds)
+    ]
+    summary = _over_seeds(results)
+    if as_json:
+        print_json(results[0] if seeds == 1 else {"runs": results, **summary})
+    elif seeds > 1 and summary:
+        out.print(
+            f"\n[bold]test accuracy {summary['mean']:.2%} ± {summary['std']:.2%}[/] over {seeds} seeds (mean ± std)"
+        )
+
+
+def _run(registry: Registry, configuration: Configuration, data_dir: Path | None, output: Path, as_json: bool) -> Any:
+    from eb_core.cli.progress import TrainingView, show_summary
+    from eb_core.training.api import run_training
+
+    console = err if as_json or not sys.stdout.isatty() and as_json else out
+    settings = configuration[TRAINER]
+    parts = {kind: section.name for kind, section in configuration.sections.items() if kind != TRAINER}
+    title = "  ".join(f"[dim]{kind}[/] [cyan]{escape(name)}[/]" for kind, name in parts.items())
+    for note in configuration.notes:
+        console.print(f"[yellow]note:[/] {escape(note)}")
+    with TrainingView(console, settings.epochs, f"{title}  [dim]seed[/] {settings.seed}") as view:
+        try:
+            result = run_training(configuration, registry, data_dir=data_dir, out=output, observers=[view])
+        except KeyboardInterrupt as interrupt:
+            path = getattr(interrupt, "run", None)
+            if path:
+                err.print(f"the weights so far are in {escape(str(path))}")
+            raise
+    show_summary(console, result)
+    return {
+        "run": str(result.path),
+        "seed": settings.seed,
+        "best_epoch": result.best_epoch,
+        "test": attrs.asdict(result.test) if result.test else None,
+        "epochs": [report.record() for report in result.reports],
+    }
+
+
+def _with_seed(configuration: Configuration, seed: int) -> Configuration:
+    section = configuration.sections[TRAINER]
+    changed = attrs.evolve(
+        section,
+        values={**section.values, "seed": (seed, section.values["seed"][1])},
+        instance=attrs.evolve(section.instance, seed=seed),
+    )
+    return attrs.evolve(configuration, sections={**configuration.sections, TRAINER: changed})
+
+
+def _over_seeds(results: list[Any]) -> dict[str, float]:
+    accuracies = [result["test"]["accuracy"] for result in results if result["test"]]
+    if not accuracies:
+        return {}
+    std = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
+    return {"mean": statistics.mean(accuracies), "std": std}
+
+
+def _show_configuration(configuration: Configuration, as_json: bool) -> None:
+    if as_json:
+        print_json({"recipe": configuration.table(), "origins": configuration.origins(), "notes": configuration.notes})
+        return
+    shown = table("section", "option", "value", "from")
+    for kind, section in configuration.sections.items():
+        shown.add_row(f"[bold]{kind}[/]", "", f"[cyan]{escape(section.name)}[/]", "")
+        for name, (value, origin) in section.values.items():
+            text = "none" if value is None else str(value)
+            shown.add_row("", name, escape(text), f"[dim]{escape(origin)}[/]" if origin == "default" else escape(origin))
+    out.print(shown)
+    for note in configuration.notes:
+        out.print(f"[yellow]note:[/] {escape(note)}")
+    out.print("\n[dim]Nothing was trained and no data was loaded.[/]")

@@ -1,0 +1,1 @@
+"""Rules and backends: from settled states to gradients."""

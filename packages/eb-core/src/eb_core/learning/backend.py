@@ -1,0 +1,60 @@
+"""A backend is the place where settling happens: this computer, an emulated chip, a real device.
+
+`open` prepares the device for a network, `Session.program` sends new weights (slow path, once per update),
+`Session.settle` settles one phase (fast path). Buffers and caches live in the session.
+"""
+
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import Self
+
+import torch
+
+from eb_core.settling.problem import Problem
+from eb_core.settling.relaxer import Relaxation, Relaxer
+from eb_core.settling.state import State
+from eb_core.things.energy import Energy
+from eb_core.things.network import Network
+
+
+class Session(ABC):
+    """An opened backend. A context manager; it belongs to one network, energy and relaxer."""
+
+    def __init__(self, network: Network, energy: Energy, relaxer: Relaxer) -> None:
+        self.network, self.energy, self.relaxer = network, energy, relaxer
+
+    @abstractmethod
+    def settle(
+        self, problem: Problem, start: State | None = None, *, generator: torch.Generator | None = None
+    ) -> Relaxation:
+        """Settle one phase, from `start` or from rest."""
+
+    def program(self) -> None:
+        """Send the network's current parameters to the device; called after every weight update."""
+        return None
+
+    def close(self) -> None:
+        """Give the device back."""
+        return None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Backend(ABC):
+    """A recipe for sessions: a frozen value whose options say how to reach and drive the device."""
+
+    @abstractmethod
+    def open(
+        self, network: Network, energy: Energy, relaxer: Relaxer, *, device: torch.device, dtype: torch.dtype
+    ) -> Session:
+        """A session; network and all tensors handed to it are on `device` and in `dtype`."""
+
+    def why_not(self, energy: Energy, relaxer: Relaxer) -> str | None:
+        """Why this device cannot run that physics or dynamics, or None; checked before any work starts."""
+        return None

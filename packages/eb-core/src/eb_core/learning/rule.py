@@ -1,0 +1,64 @@
+"""A learning rule settles problems and turns the settled states into gradients, locally."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import attrs
+import torch
+from torch import Tensor
+
+from eb_core.learning.backend import Session
+from eb_core.settling.relaxer import Relaxation
+from eb_core.settling.state import State
+from eb_core.things.cost import Cost
+from eb_core.things.energy import Energy
+
+
+@attrs.frozen(eq=False)
+class GradientEstimate:
+    """What a rule made of one batch; it touches neither `.grad` nor an optimiser.
+
+    Args:
+        gradients: parameter name -> estimate of d(mean loss)/d(parameter), of the parameter's shape.
+        loss: C of each sample at the free state, (B,).
+        readout: read-out at the free state, (B, outputs).
+        phases: every relaxation by name; `free` is always there.
+        carry: state that the next batch may start from, or None.
+    """
+
+    gradients: Mapping[str, Tensor]
+    loss: Tensor
+    readout: Tensor
+    phases: Mapping[str, Relaxation]
+    carry: State | None = None
+
+
+class Rule(ABC):
+    """Which problems to settle, from where, and how the settled states become gradients.
+
+    The docstring of a rule names the function whose gradient it estimates, and in which limit.
+    """
+
+    @abstractmethod
+    def estimate(
+        self,
+        session: Session,
+        x: Tensor,
+        target: Tensor,
+        cost: Cost,
+        *,
+        carry: State | None = None,
+        generator: torch.Generator | None = None,
+    ) -> GradientEstimate:
+        """Gradient estimate of one batch.
+
+        Args:
+            session: settles problems; holds the network and the energy.
+            x: (B, *input shape); target: (B, outputs), from `Cost.encode`.
+            carry: what the previous estimate returned.
+            generator: the source of all noise while settling.
+        """
+
+    def why_not(self, energy: Energy, cost: Cost) -> str | None:
+        """Why this rule makes no sense for that physics and cost, or None; checked before any work starts."""
+        return None

@@ -1,0 +1,39 @@
+"""Hook specs, components, options, recipes, discovery and errors. Nothing here imports torch."""
+
+from eb_core.registry.catalog import Offer, Registry
+from eb_core.registry.component import HOOKS, KINDS, PLUGIN_API, Component
+from eb_core.registry.discovery import Plugin, PluginFilter, discover
+from eb_core.registry.errors import EbError, Fault, PluginError, RunError, UsageError, did_you_mean
+from eb_core.registry.hookspecs import hookimpl
+from eb_core.registry.options import Text, configurable, fields, option, type_name
+from eb_core.registry.recipes import Configuration, Layer, Section, parse_recipe, read_recipe, resolve_layers
+
+__all__ = [
+    "HOOKS",
+    "KINDS",
+    "PLUGIN_API",
+    "Component",
+    "Configuration",
+    "EbError",
+    "Fault",
+    "Layer",
+    "Offer",
+    "Plugin",
+    "PluginError",
+    "PluginFilter",
+    "Registry",
+    "RunError",
+    "Section",
+    "Text",
+    "UsageError",
+    "configurable",
+    "did_you_mean",
+    "discover",
+    "fields",
+    "hookimpl",
+    "option",
+    "parse_recipe",
+    "read_recipe",
+    "resolve_layers",
+    "type_name",
+]

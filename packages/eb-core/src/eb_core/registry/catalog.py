@@ -1,0 +1,209 @@
+"""Look components up by kind and name, and import their targets only then.
+
+Not installed, broken, disabled, incompatible, in conflict and misspelt are different messages.
+"""
+
+import importlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from importlib.metadata import EntryPoint
+from types import MappingProxyType
+from typing import Any, Final
+
+import attrs
+
+from eb_core.registry.component import HOOKS, KINDS, Component
+from eb_core.registry.discovery import Plugin, PluginFilter, discover
+from eb_core.registry.errors import Fault, PluginError, UsageError, did_you_mean
+
+PREFER_VARIABLE: Final = "EB_PLUGINS_PREFER"
+
+PROVIDERS: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
+    {
+        ("energy", "hopfield"): "eb-dynamics-hopfield",
+        ("relaxer", "hopfield"): "eb-dynamics-hopfield",
+        ("relaxer", "hopfield-sync"): "eb-dynamics-hopfield",
+        ("relaxer", "gradient-flow"): "eb-dynamics-hopfield",
+        ("model", "mlp"): "eb-models",
+        ("recipe", "mlp"): "eb-models",
+        ("rule", "c-ep"): "eb-rules",
+        ("rule", "p-ep"): "eb-rules",
+        ("rule", "n-ep"): "eb-rules",
+        ("dataset", "digits"): "eb-datasets",
+    }
+)
+"""Which package of the suite brings a well-known name, so that a missing one can be named."""
+
+
+@attrs.frozen
+class Offer:
+    """A component together with the plugin that offers it."""
+
+    kind: str
+    component: Component
+    plugin: Plugin
+
+    @property
+    def qualified(self) -> str:
+        """`distribution:name`, which is unambiguous even in a conflict."""
+        return f"{self.plugin.distribution}:{self.component.name}"
+
+
+class Registry:
+    """All plugins, found once. `Registry.installed()` is what the command and the Python API use.
+
+    Args:
+        plugins: what `discover` returned.
+        prefer: distributions whose components win when a name is offered twice.
+    """
+
+    def __init__(self, plugins: Iterable[Plugin], prefer: tuple[str, ...] = ()) -> None:
+        self._found = tuple(plugins)
+        self._prefer = prefer
+
+    @classmethod
+    def installed(
+        cls, plugin_filter: PluginFilter | None = None, points: Iterable[EntryPoint] | None = None
+    ) -> "Registry":
+        """Discover the installed plugins; filters and preference come from EB_PLUGINS_* unless given."""
+        prefer = tuple(part.strip() for part in os.environ.get(PREFER_VARIABLE, "").split(",") if part.strip())
+        return cls(discover(plugin_filter or PluginFilter.from_environment(), points), prefer)
+
+    @cached_property
+    def plugins(self) -> tuple[Plugin, ...]:
+        """Every plugin with its final status; those that share a name with another one are in conflict."""
+        rivals: dict[str, list[Fault]] = {}
+        for kind in HOOKS.values():
+            for name in self.names(kind):
+                offers = self._offers(kind, name)
+                if len(offers) < 2 or self._preferred(offers):
+                    continue
+                shown = " and ".join(offer.qualified for offer in offers)
+                for offer in offers:
+                    fault = Fault(f"{kind} '{name}' is offered twice: {shown}", "", f"write '{offer.qualified}'")
+                    rivals.setdefault(offer.plugin.module, []).append(fault)
+        return tuple(
+            attrs.evolve(
+                plugin,
+                status="conflict" if plugin.status == "ok" else plugin.status,
+                faults=(*plugin.faults, *rivals[plugin.module]),
+            )
+            if plugin.module in rivals
+            else plugin
+            for plugin in self._found
+        )
+
+    def offers(self, kind: str) -> Iterator[Offer]:
+        """Everything on offer of one kind, in order of discovery."""
+        for plugin in self._found:
+            for component in plugin.components.get(kind, ()):
+                yield Offer(kind, component, plugin)
+
+    def names(self, kind: str) -> list[str]:
+        """Sorted bare names of one kind."""
+        return sorted({offer.component.name for offer in self.offers(kind)})
+
+    def _offers(self, kind: str, name: str) -> list[Offer]:
+        return [offer for offer in self.offers(kind) if offer.component.name == name]
+
+    def _preferred(self, offers: list[Offer]) -> Offer | None:
+        for distribution in self._prefer:
+            for offer in offers:
+                if offer.plugin.distribution == distribution:
+                    return offer
+        return None
+
+    def find(self, kind: str, name: str, origin: str = "") -> Component:
+        """The component of this kind called `name`, `distribution:name` or `module:Class`.
+
+        Raises:
+            UsageError: nothing of this name is installed.
+            PluginError: the name is offered twice, or its plugin is disabled, broken or incompatible.
+        """
+        distribution, colon, bare = name.partition(":")
+        if colon:
+            for offer in self._offers(kind, bare):
+                if offer.plugin.distribution == distribution:
+                    return offer.component
+            if kind in KINDS and distribution not in {plugin.distribution for plugin in self._found}:
+                return self._from_import_path(kind, name, origin)
+        offers = self._offers(kind, name)
+        if len(offers) == 1:
+            return offers[0].component
+        if offers:
+            preferred = self._preferred(offers)
+            if preferred:
+                return preferred.component
+            ways = " or ".join(f"'{offer.qualified}'" for offer in offers)
+            raise PluginError(
+                f"{kind} '{name}' is offered by {len(offers)} plugins",
+                origin=origin,
+                advice=f"write {ways}, or set {PREFER_VARIABLE} to the package you prefer",
+            )
+        raise self._missing(kind, name, origin)
+
+    def _missing(self, kind: str, name: str, origin: str) -> UsageError | PluginError:
+        provider = PROVIDERS.get((kind, name))
+        for plugin in self._found:
+            if plugin.distribution == provider and plugin.status != "ok":
+                reason = plugin.faults[0].what if plugin.faults else "no reason given"
+                return PluginError(
+                    f"{kind} '{name}' comes from {provider}, which is {plugin.status}: {reason}",
+                    origin=origin,
+                    advice="see 'eb doctor'",
+                )
+        if provider:
+            return PluginError(
+                f"{kind} '{name}' is not installed", origin=origin, advice=f"pip install {provider}, which brings it"
+            )
+        advice = did_you_mean(name, self.names(kind))
+        lame = [f"{plugin.distribution} is {plugin.status}" for plugin in self._found if plugin.status in _NOT_USABLE]
+        if lame:
+            advice += " (" + "; ".join(lame) + ": see 'eb doctor')"
+        return UsageError(f"no {kind} is called '{name}'", origin=origin, advice=advice)
+
+    def _from_import_path(self, kind: str, name: str, origin: str) -> Component:
+        component = Component("own", name)
+        if component.problem(kind):
+            raise UsageError(
+                f"no {kind} is called '{name}'",
+                origin=origin,
+                advice="write NAME, PACKAGE:NAME or an importable 'package.module:Class'",
+            )
+        return component
+
+    def load(self, kind: str, component: Component) -> type[Any]:
+        """Import the target of `component` and check that it fulfils the contract of its kind.
+
+        Raises:
+            PluginError: the target cannot be imported or is no subclass of the contract.
+        """
+        origin = f"target {component.target} of {kind} '{component.name}'"
+        try:
+            loaded = resolve(component.target)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise PluginError(
+                f"{kind} '{component.name}' cannot be imported: {type(error).__name__}: {error}",
+                origin=origin,
+                advice="mend the module, or install what it needs",
+            ) from error
+        contract = resolve(KINDS[kind])
+        if not (isinstance(loaded, type) and issubclass(loaded, contract)):
+            raise PluginError(
+                f"{component.target} is not a subclass of {contract.__name__}",
+                origin=origin,
+                advice=f"derive it from eb_core.{contract.__name__}",
+            )
+        return loaded
+
+
+_NOT_USABLE = ("broken", "incompatible", "disabled")
+
+
+def resolve(target: str) -> Any:
+    """The object that `"package.module:name"` points at; imports the module."""
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)

@@ -1,0 +1,253 @@
+"""Options: the fields of a component are its settings, strictly checked and self-describing.
+
+    @configurable
+    class Flow(Relaxer):
+        dt: float = option(0.5, help="step of the explicit Euler scheme", unit="time constants", gt=0, le=2)
+
+`configurable` makes a frozen, keyword-only attrs class. attrs checks no types by itself, and its bounds
+accept True and inf; here bool is no number, a number is finite, and a wrong value names the option.
+"""
+
+import math
+import re
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal, TypeVar, Union, dataclass_transform, get_args, get_origin, get_type_hints
+
+import attrs
+import tomli
+
+from eb_core.registry.errors import Fault, did_you_mean
+
+T = TypeVar("T")
+_METADATA = "eb.option"
+
+
+@attrs.frozen
+class OptionSpec:
+    """What is known of an option beside its type and default."""
+
+    help: str
+    unit: str = ""
+    gt: float | None = None
+    ge: float | None = None
+    lt: float | None = None
+    le: float | None = None
+
+    def range(self) -> str:
+        """Bounds in words, such as `> 0, <= 1`."""
+        pairs = ((">", self.gt), (">=", self.ge), ("<", self.lt), ("<=", self.le))
+        return ", ".join(f"{sign} {bound:g}" for sign, bound in pairs if bound is not None)
+
+    def admits(self, value: float) -> bool:
+        """Whether a finite number lies within the bounds."""
+        return not (
+            (self.gt is not None and value <= self.gt)
+            or (self.ge is not None and value < self.ge)
+            or (self.lt is not None and value >= self.lt)
+            or (self.le is not None and value > self.le)
+        )
+
+
+def option(
+    default: Any = attrs.NOTHING,
+    *,
+    help: str,
+    unit: str = "",
+    gt: float | None = None,
+    ge: float | None = None,
+    lt: float | None = None,
+    le: float | None = None,
+) -> Any:
+    """One setting of a component: its default, what it means, its unit and its range.
+
+    The type comes from the annotation: bool, int, float, str, `Literal[...]`, `tuple[T, ...]`,
+    `Mapping[str, T]`, or any of them `| None`. Bounds hold for every number inside.
+    """
+    spec = OptionSpec(help, unit, gt, ge, lt, le)
+    factory = {"factory": lambda: default} if isinstance(default, Mapping) else {"default": default}
+    return attrs.field(
+        **factory,  # type: ignore[arg-type]
+        converter=attrs.Converter(_convert, takes_self=True, takes_field=True),  # type: ignore[misc]
+        metadata={_METADATA: spec},
+    )
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(option,))
+def configurable(cls: type[T]) -> type[T]:
+    """Make `cls` a frozen, keyword-only value whose fields are its options."""
+    return attrs.frozen(kw_only=True)(cls)
+
+
+def _convert(value: Any, instance: object, field: "attrs.Attribute[Any]") -> Any:
+    try:
+        return conform(value, option_types(type(instance))[field.name], field.metadata[_METADATA])
+    except ValueError as error:
+        raise ValueError(f"{type(instance).__name__}({field.name}={value!r}): {error}") from None
+
+
+def option_types(cls: type) -> dict[str, Any]:
+    """Resolved annotations of the options of `cls`."""
+    return get_type_hints(cls)
+
+
+def conform(value: Any, kind: Any, spec: OptionSpec) -> Any:
+    """`value` as an instance of `kind` within the bounds of `spec`; raises ValueError with the reason."""
+    origin = get_origin(kind)
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in get_args(kind):
+            return None
+        inner = [arm for arm in get_args(kind) if arm is not type(None)]
+        return _first_fit(value, inner, kind, spec)
+    if origin is Literal:
+        if value not in get_args(kind) or isinstance(value, bool):
+            raise ValueError(f"must be {type_name(kind)}; {did_you_mean(str(value), map(str, get_args(kind)))}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(f"must be {type_name(kind)}, not {value!r}")
+        return tuple(conform(one, get_args(kind)[0], spec) for one in value)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise ValueError(f"must be {type_name(kind)}, not {value!r}")
+        return {key: conform(one, get_args(kind)[1], spec) for key, one in value.items()}
+    return _scalar(value, kind, spec)
+
+
+def _first_fit(value: Any, arms: list[Any], kind: Any, spec: OptionSpec) -> Any:
+    errors = []
+    for arm in arms:
+        try:
+            return conform(value, arm, spec)
+        except ValueError as error:
+            errors.append(str(error))
+    raise ValueError(errors[0] if len(errors) == 1 else f"must be {type_name(kind)}, not {value!r}")
+
+
+def _scalar(value: Any, kind: Any, spec: OptionSpec) -> Any:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    fits = {
+        bool: isinstance(value, bool),
+        int: number and isinstance(value, int),
+        float: number,
+        str: isinstance(value, str),
+    }
+    if kind not in fits:
+        raise ValueError(f"options of type {kind!r} are not supported")
+    if not fits[kind]:
+        raise ValueError(f"must be {type_name(kind)}, not {value!r}")
+    if kind in (int, float):
+        if not math.isfinite(value):
+            raise ValueError(f"must be finite, not {value!r}")
+        if not spec.admits(value):
+            raise ValueError(f"must be {spec.range()}, not {value!r}")
+    return kind(value)
+
+
+def _arms(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+
+
+def _may_be_empty(kind: Any) -> bool:
+    """Whether the text `none` stands for no value; TOML has no null of its own."""
+    return type(None) in _arms(kind) and str not in _arms(kind)
+
+
+def type_name(kind: Any) -> str:
+    """A type in the words of a user: `number`, `one of a | b`, `list of whole numbers` …"""
+    plain = {bool: "true or false", int: "a whole number", float: "a number", str: "text", type(None): "none"}
+    if kind in plain:
+        return plain[kind]
+    origin, args = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return "one of " + " | ".join(map(str, args))
+    if origin is tuple:
+        return f"a list, each {type_name(args[0])}"
+    if origin in (Union, types.UnionType):
+        return " or ".join(type_name(arm) for arm in args)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return f"a table, each value {type_name(args[1])}"
+    return str(kind)
+
+
+def fields(cls: type) -> Iterator[tuple["attrs.Attribute[Any]", OptionSpec]]:
+    """The options of a configurable class, in order of definition."""
+    for field in attrs.fields(cls):
+        if _METADATA in field.metadata:
+            yield field, field.metadata[_METADATA]
+
+
+def default_of(field: "attrs.Attribute[Any]") -> Any:
+    """Default value of an option, `attrs.NOTHING` when it must be given."""
+    default = field.default
+    return default.factory() if isinstance(default, attrs.Factory) else default  # type: ignore[arg-type]
+
+
+@attrs.frozen
+class Text:
+    """A value as typed on the command line, to be read once its option's type is known."""
+
+    text: str
+
+    def read(self, kind: Any) -> Any:
+        """The TOML value; literally the text if that fails and the option takes text or a choice.
+
+        `.5` and `1.` are accepted as numbers.
+        """
+        arms = _arms(kind)
+        if any(arm is str or get_origin(arm) is Literal for arm in arms) and not self.text.startswith(("'", '"')):
+            if str in arms:
+                return self.text
+            choices = [choice for arm in arms if get_origin(arm) is Literal for choice in get_args(arm)]
+            if self.text in choices:
+                return self.text
+        for text in (self.text, _with_full_floats(self.text)):
+            try:
+                return tomli.loads(f"value = {text}")["value"]
+            except tomli.TOMLDecodeError:
+                continue
+        return self.text
+
+
+def _with_full_floats(text: str) -> str:
+    """`.5` and `1.` as the `0.5` and `1.0` that TOML asks for."""
+    return re.sub(r"(?<=\d)\.(?!\d)", ".0", re.sub(r"(?<![\w.])\.(?=\d)", "0.", text))
+
+
+def structure(
+    cls: Callable[..., T], values: Mapping[str, tuple[Any, str]], owner: str
+) -> tuple[T | None, dict[str, Any], list[Fault]]:
+    """Build `cls` from `{option: (value, origin)}`, reporting every problem instead of the first.
+
+    Returns:
+        the instance (None if anything is wrong), the values of all its options, and the faults.
+    """
+    known = dict((field.name, (field, spec)) for field, spec in fields(typing.cast(type, cls)))
+    kinds = option_types(typing.cast(type, cls))
+    faults = [
+        Fault(f"{owner} has no option '{name}'", origin, did_you_mean(name, known))
+        for name, (_, origin) in values.items()
+        if name not in known
+    ]
+    good: dict[str, Any] = {}
+    for name, (field, spec) in known.items():
+        if name not in values:
+            if default_of(field) is attrs.NOTHING:
+                faults.append(Fault(f"{owner} needs the option '{name}'", "", spec.help))
+            else:
+                good[name] = default_of(field)
+            continue
+        value, origin = values[name]
+        value = value.read(kinds[name]) if isinstance(value, Text) else value
+        value = None if value == "none" and _may_be_empty(kinds[name]) else value
+        try:
+            good[name] = conform(value, kinds[name], spec)
+        except ValueError as error:
+            faults.append(Fault(f"option '{name}' of {owner} {error}", origin, spec.help))
+    if faults:
+        return None, good, faults
+    try:
+        return cls(**good), good, []
+    except ValueError as error:
+        return None, good, [Fault(f"{owner}: {error}", "", "change one of the options it names")]

@@ -1,0 +1,1 @@
+"""Problems, states and the dynamics that settle them."""

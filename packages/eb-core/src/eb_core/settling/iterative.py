@@ -1,0 +1,160 @@
+"""Relaxers that repeat one sweep until the residual is small: all but the sweep is written here, once.
+
+A sample stops when its residual is at most the tolerance, and then no longer moves, whatever its neighbours
+in the batch do: a mask freezes it. On the CPU the settled samples leave the batch once they are the majority,
+and the loop ends with the last one; elsewhere the budget runs out, so that nothing in the loop waits for the device.
+"""
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from eb_core.registry import configurable, option
+from eb_core.settling.problem import Problem
+from eb_core.settling.relaxer import Relaxation, Relaxer, Trace
+from eb_core.settling.state import State
+from eb_core.settling.workspace import Workspace
+
+NUDGED_SHARE = 0.2
+"""A nudged phase is settled to this share of |beta| * tol: its displacement is of order beta."""
+
+
+@configurable
+class IterativeRelaxer(Relaxer):
+    """Base of relaxers that need to say only what one iteration does: implement `sweep`."""
+
+    steps: int = option(30, help="largest number of iterations in the free phase", unit="iterations", ge=1)
+    nudged_steps: int = option(
+        30, help="largest number of iterations in a nudged or clamped phase", unit="iterations", ge=1
+    )
+    tol: float = option(
+        1e-4,
+        help="a sample stops once max|P(s - dF/ds) - s| is at most this; 0 always runs all iterations",
+        unit="units of the state",
+        ge=0,
+    )
+    nudged_tol: float | None = option(
+        None,
+        help="the same for nudged phases; none means 0.2 |beta| tol (below 1e-6 use float64)",
+        unit="units of the state",
+        ge=0,
+    )
+    check_every: int = option(
+        3, help="iterations between two looks at the residual, each about as dear as one", unit="iterations", ge=1
+    )
+
+    @abstractmethod
+    def sweep(self, work: Workspace) -> None:
+        """One iteration: read fields, forces or minimised units from `work`, and `write` new states.
+
+        Use out-of-place operations only, so that `iterate` stays differentiable.
+        """
+
+    def iterate(self, problem: Problem, state: State, steps: int, *, generator: torch.Generator | None = None) -> State:
+        work = Workspace(problem, state, generator)
+        for _ in range(steps):
+            self.sweep(work)
+        return work.state()
+
+    @torch.no_grad()
+    def relax(
+        self,
+        problem: Problem,
+        start: State | None = None,
+        *,
+        generator: torch.Generator | None = None,
+        trace: bool = False,
+    ) -> Relaxation:
+        work = Workspace(problem, problem.rest() if start is None else start, generator)
+        budget = self.steps if problem.phase == "free" else self.nudged_steps
+        tol = self._tolerance(problem)
+        recorder = _Recorder(problem, work) if trace else None
+        if tol is None:
+            for _ in range(budget):
+                self.sweep(work)
+                if recorder:
+                    recorder.note(work)
+            steps = torch.full((problem.batch,), budget, device=problem.x.device)
+            return _relaxation(problem, work.state(), work.residual(), steps, None, recorder)
+        state, residual, steps = self._settle(work, budget, tol, recorder)
+        return _relaxation(problem, state, residual, steps, residual <= tol, recorder)
+
+    def _tolerance(self, problem: Problem) -> Tensor | None:
+        """Tolerance of each sample (B,), or None for a fixed number of iterations."""
+        tol: float | Tensor = self.tol
+        if problem.phase != "free" and self.nudged_tol is not None:
+            tol = self.nudged_tol
+        elif problem.nudge is not None:
+            beta = problem.nudge.beta
+            tol = NUDGED_SHARE * self.tol * (beta.abs() if isinstance(beta, Tensor) else abs(beta))
+        if not isinstance(tol, Tensor):
+            return problem.x.new_full((problem.batch,), tol) if tol > 0 else None
+        return tol if self.tol > 0 else None
+
+    def _settle(
+        self, work: Workspace, budget: int, tol: Tensor, recorder: "_Recorder | None"
+    ) -> tuple[State, Tensor, Tensor]:
+        """Sweep until every sample has settled or the budget is spent; settled samples no longer move."""
+        may_wait = tol.device.type == "cpu"  # reading a flag is free there, and stalls the queue of a GPU
+        rows = torch.arange(len(tol), device=tol.device)
+        steps = torch.zeros_like(rows)
+        settled = torch.zeros_like(rows, dtype=torch.bool)
+        gone: list[tuple[Tensor, State, Tensor, Tensor]] = []
+        taken = 0
+        while True:
+            count = min(self.check_every, budget - taken)
+            for _ in range(count):
+                self.sweep(work)
+                if recorder:
+                    recorder.note(work)
+            taken += count
+            steps = steps + count * ~settled
+            residual = work.residual()
+            settled = settled | (residual <= tol)
+            if taken == budget or (may_wait and bool(settled.all())):
+                break
+            if not may_wait or recorder:
+                work.freeze(settled)
+            elif 2 * int(settled.sum()) >= len(settled):
+                gone.append((rows[settled], work.state().select(settled), residual[settled], steps[settled]))
+                rows, steps, tol = rows[~settled], steps[~settled], tol[~settled]
+                work = work.select(~settled)
+                settled = torch.zeros_like(rows, dtype=torch.bool)
+            elif bool(settled.any()):
+                work.freeze(settled)
+        if not gone:
+            return work.state(), residual, steps
+        gone.append((rows, work.state(), residual, steps))
+        back = torch.cat([part[0] for part in gone]).argsort()
+        state = State.cat([part[1] for part in gone]).select(back)
+        return state, torch.cat([part[2] for part in gone])[back], torch.cat([part[3] for part in gone])[back]
+
+
+class _Recorder:
+    """Energy and residual after every iteration."""
+
+    def __init__(self, problem: Problem, work: Workspace) -> None:
+        self.problem = problem
+        self.energy: list[Tensor] = []
+        self.residual: list[Tensor] = []
+        self.note(work)
+
+    def note(self, work: Workspace) -> None:
+        self.energy.append(self.problem.objective(work.state()))
+        self.residual.append(work.residual())
+
+    def trace(self) -> Trace:
+        return Trace(torch.stack(self.energy), torch.stack(self.residual))
+
+
+def _relaxation(
+    problem: Problem,
+    state: State,
+    residual: Tensor,
+    steps: Tensor,
+    converged: Tensor | None,
+    recorder: _Recorder | None,
+) -> Relaxation:
+    trace = recorder.trace() if recorder else None
+    return Relaxation(state, problem.total_energy(state), residual, steps, converged, trace)

@@ -1,0 +1,164 @@
+"""The thing to be minimised: network x energy x fixed layers x nudge.
+
+    E(s) = sum_l self(s_l) - sum_l <b_l, u_l^0> - sum_e sum_c <drive_e(u_pre^c), u_post^c>
+    F(s) = E(s) + beta * C(readout(s_out), y)
+
+The phases of one batch are derived from its free problem, and share the drive of the input.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import attrs
+import torch
+from torch import Tensor
+
+from eb_core.registry import UsageError
+from eb_core.settling.nudge import Clamp, Nudge
+from eb_core.settling.state import State
+from eb_core.things.cost import Cost
+from eb_core.things.energy import Energy
+from eb_core.things.network import Layer, Network
+
+Phase = Literal["free", "nudged", "clamped"]
+
+
+@attrs.frozen(eq=False)
+class Problem:
+    """What one phase of one batch settles to. Make it with `Problem.free` and derive the other phases from it.
+
+    Args:
+        x: input, (B, *input shape), in the dtype of the network.
+        clamps: layer name -> `Clamp`; a layer clamped as a whole does not settle.
+        phase: which budget a relaxer uses: `free`, or `nudged` and `clamped`.
+    """
+
+    network: Network
+    energy: Energy
+    x: Tensor
+    clamps: Mapping[str, Clamp] = attrs.field(factory=dict)
+    nudge: Nudge | None = None
+    phase: Phase = "free"
+    _drives: dict[str, tuple[int, Tensor]] = attrs.field(factory=dict, alias="drives")
+
+    @classmethod
+    def free(cls, network: Network, energy: Energy, x: Tensor) -> "Problem":
+        """The free phase: minimise E with the input fixed at x.
+
+        Raises:
+            UsageError: x does not have the input's shape, or another dtype than the network.
+        """
+        shape = network.layers[network.input].shape
+        if tuple(x.shape[1:]) != shape:
+            raise UsageError(
+                f"input of shape {tuple(x.shape)} for a network of inputs {shape}", advice=f"give (B, {shape})"
+            )
+        weight = next(network.parameters())
+        if x.dtype != weight.dtype:
+            raise UsageError(f"input in {x.dtype}, network in {weight.dtype}", advice="convert one of them")
+        return cls(network, energy, x)
+
+    def nudged(self, cost: Cost, target: Tensor, beta: float | Tensor) -> "Problem":
+        """The same batch with beta * C added.
+
+        Raises:
+            UsageError: beta is so negative that F has no minimum.
+        """
+        nudge = Nudge(cost, target, beta)
+        nudge.check(self.energy)
+        return attrs.evolve(self, nudge=nudge, phase="nudged")
+
+    def clamped(
+        self, values: Mapping[str, Tensor], masks: Mapping[str, Tensor] | None = None, phase: Phase = "clamped"
+    ) -> "Problem":
+        """The same batch with layers held at `values`, wholly or where `masks` is true."""
+        clamps = {layer: Clamp(value, (masks or {}).get(layer)) for layer, value in values.items()}
+        for layer in clamps:
+            if layer not in {one.name for one in self.network.unit_layers}:
+                raise UsageError(f"there is no layer '{layer}' to clamp", advice="clamp a hidden or the output layer")
+        return attrs.evolve(self, clamps={**self.clamps, **clamps}, phase=phase)
+
+    def select(self, rows: Tensor) -> "Problem":
+        """The problem of the samples at `rows`; their input drive is not computed again."""
+        return attrs.evolve(
+            self,
+            x=self.x[rows],
+            clamps={layer: clamp.select(rows) for layer, clamp in self.clamps.items()},
+            nudge=self.nudge.select(rows) if self.nudge else None,
+            drives={layer: (version, drive[rows]) for layer, (version, drive) in self._drives.items()},
+        )
+
+    @property
+    def batch(self) -> int:
+        """Number of samples."""
+        return len(self.x)
+
+    @property
+    def free_layers(self) -> list[Layer]:
+        """Layers with units that settle, in order."""
+        return [
+            layer
+            for layer in self.network.unit_layers
+            if layer.name not in self.clamps or self.clamps[layer.name].mask is not None
+        ]
+
+    def rest(self) -> State:
+        """The energy's reference state, with the clamped units at their values."""
+        units = {
+            layer.name: self.energy.rest(layer, self.batch, self.x) for layer in self.network.unit_layers
+        }
+        return State({name: self.hold(name, value) for name, value in units.items()})
+
+    def hold(self, layer: str, s: Tensor) -> Tensor:
+        """`s` with the clamped units of that layer replaced by their values."""
+        return self.clamps[layer].apply(s) if layer in self.clamps else s
+
+    def base(self, layer: Layer) -> Tensor:
+        """b_l + what the input drives into the layer: (B, *shape), the same in all phases of a batch.
+
+        Computed once per batch, unless autograd is recording (then it must carry a graph of its own).
+        """
+        edges = [edge for edge in self.network.wires if edge.post == layer.name and edge.pre == self.network.input]
+        bias = self.network.bias(layer.name)
+        sources = [source for edge in edges for source in edge.parameters()] + ([] if bias is None else [bias])
+        version = sum(source._version for source in sources)
+        remembered = self._drives.get(layer.name)
+        if remembered and remembered[0] == version and not torch.is_grad_enabled():
+            return remembered[1]
+        total = self.x.new_zeros(()) if bias is None else bias
+        total = total.expand(self.batch, *layer.shape)
+        for edge in edges:
+            total = edge.drive(self.x, total)
+        if not torch.is_grad_enabled():
+            self._drives[layer.name] = (version, total)
+        return total
+
+    def total_energy(self, state: State) -> Tensor:
+        """E of each sample, (B,), differentiable in the parameters and the state."""
+        units = {name: self.hold(name, value) for name, value in state.units.items()}
+        codes = {name: self.energy.encode(value) for name, value in units.items()}
+        total = self.x.new_zeros(self.batch)
+        for layer in self.network.unit_layers:
+            total = total + self.energy.self_energy(layer, units[layer.name]).flatten(1).sum(1)
+            bias = self.network.bias(layer.name)
+            if bias is not None:
+                total = total - (bias * codes[layer.name][0]).flatten(1).sum(1)
+        for edge in self.network.wires:
+            if edge.pre == self.network.input:
+                total = total - (edge.drive(self.x) * codes[edge.post][0]).flatten(1).sum(1)
+            else:
+                drive = edge.drive(codes[edge.pre].flatten(0, 1)).unflatten(0, (-1, self.batch))
+                total = total - (drive * codes[edge.post]).transpose(0, 1).flatten(1).sum(1)
+        return total
+
+    def objective(self, state: State) -> Tensor:
+        """F = E + beta * C of each sample, (B,), differentiable."""
+        energy = self.total_energy(state)
+        if self.nudge is None:
+            return energy
+        return energy + self.nudge.beta * self.nudge.cost.value(self.readout(state), self.nudge.target)
+
+    def readout(self, state: State) -> Tensor:
+        """What the cost sees of the output layer, (B, outputs)."""
+        output = self.network.output
+        return self.energy.readout(self.hold(output, state.units[output]))

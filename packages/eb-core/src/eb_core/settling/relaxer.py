@@ -1,0 +1,65 @@
+"""A relaxer carries a state towards a minimum of a problem; what it reached comes back as a `Relaxation`."""
+
+from abc import ABC, abstractmethod
+
+import attrs
+import torch
+from torch import Tensor
+
+from eb_core.settling.problem import Problem
+from eb_core.settling.state import State
+from eb_core.things.energy import Energy
+
+
+@attrs.frozen(eq=False)
+class Trace:
+    """Energy F and residual after 0, 1, 2 … iterations, each (iterations + 1, B)."""
+
+    energy: Tensor
+    residual: Tensor
+
+
+@attrs.frozen(eq=False)
+class Relaxation:
+    """Where a relaxation ended. Not converging is data, not an error.
+
+    Args:
+        state: units and memory at the end.
+        energy: E of each sample (B,), without the nudge.
+        residual: max |P(s - dF/ds) - s| of each sample (B,), None where it has no meaning.
+        steps: iterations of each sample, (B,) int64.
+        converged: residual <= tolerance (B,) bool, None if no tolerance was asked for.
+        trace: the way there, if asked for.
+    """
+
+    state: State
+    energy: Tensor
+    residual: Tensor | None
+    steps: Tensor
+    converged: Tensor | None = None
+    trace: Trace | None = None
+
+
+class Relaxer(ABC):
+    """A dynamics: a frozen value whose options own the budgets (iterations and tolerances of each phase)."""
+
+    @abstractmethod
+    def relax(
+        self,
+        problem: Problem,
+        start: State | None = None,
+        *,
+        generator: torch.Generator | None = None,
+        trace: bool = False,
+    ) -> Relaxation:
+        """Carry `start` (default: the energy's rest) towards a minimum of F, fast and without autograd."""
+
+    @abstractmethod
+    def iterate(
+        self, problem: Problem, state: State, steps: int, *, generator: torch.Generator | None = None
+    ) -> State:
+        """Exactly `steps` iterations of the same dynamics, pure and differentiable."""
+
+    def why_not(self, energy: Energy) -> str | None:
+        """Why this dynamics makes no sense for that physics, or None; checked before any work starts."""
+        return None

@@ -1,0 +1,52 @@
+"""The state of a batch: the units of every layer but the input, and what a dynamics remembers beside them."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import attrs
+import torch
+from torch import Tensor
+
+
+@attrs.frozen(eq=False)
+class State:
+    """Units by layer, and a memory that belongs to one dynamics (momentum, say); all batch-first.
+
+    Args:
+        units: layer name -> (B, *layer shape).
+        memory: free-form name -> (B, …). A relaxer reads what it put there and ignores the rest.
+    """
+
+    units: Mapping[str, Tensor]
+    memory: Mapping[str, Tensor] = attrs.field(factory=dict)
+
+    def __getitem__(self, layer: str) -> Tensor:
+        return self.units[layer]
+
+    @property
+    def batch(self) -> int:
+        """Number of samples."""
+        return len(next(iter(self.units.values())))
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "State":
+        """The state with `function` applied to every tensor."""
+        return State(
+            {name: function(value) for name, value in self.units.items()},
+            {name: function(value) for name, value in self.memory.items()},
+        )
+
+    def select(self, rows: Tensor) -> "State":
+        """The samples at `rows` (positions or a mask)."""
+        return self.map(lambda value: value[rows])
+
+    def detach(self) -> "State":
+        """The state cut off from autograd."""
+        return self.map(Tensor.detach)
+
+    @staticmethod
+    def cat(states: Sequence["State"]) -> "State":
+        """Several batches one after the other; all must have the same layers and memory."""
+        first = states[0]
+        return State(
+            {name: torch.cat([state.units[name] for state in states]) for name in first.units},
+            {name: torch.cat([state.memory[name] for state in states]) for name in first.memory},
+        )

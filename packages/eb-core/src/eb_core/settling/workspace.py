@@ -1,0 +1,155 @@
+"""The one mutable object of a relaxation: the current state, the fields, and what edges can share.
+
+    g_l^c = b_l [c = 0] + sum_in drive_e(u_pre^c) + sum_out pullback_e(u_post^c; u_l^c)
+
+`write` replaces a layer's tensor and never changes one in place, so autograd can follow a relaxation.
+"""
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from eb_core.registry import UsageError
+from eb_core.settling.problem import Problem
+from eb_core.settling.state import State
+from eb_core.things.edge import Edge
+from eb_core.things.network import Layer
+
+Order = Literal["colour", "forward"]
+
+
+class Workspace:
+    """The current state of a problem, with the local quantities that every dynamics is made of.
+
+    Args:
+        start: where to begin; clamped units are replaced by their values.
+        generator: the source of all noise.
+
+    Attributes:
+        units: layer name -> (B, *shape), the current states; replace them with `write`.
+        memory: what the dynamics keeps beside them; a dictionary of batch-first tensors to read and set.
+    """
+
+    def __init__(self, problem: Problem, start: State, generator: torch.Generator | None = None) -> None:
+        self.problem = problem
+        self.energy = problem.energy
+        self.layers = {layer.name: layer for layer in problem.free_layers}
+        self.units = {name: problem.hold(name, value) for name, value in start.units.items()}
+        self.memory = dict(start.memory)
+        self._generator = generator
+        self._full_batch = problem.batch
+        self._rows: Tensor | None = None
+        self._active: Tensor | None = None
+        self._codes: dict[str, Tensor] = {}
+        self._driven: dict[str, tuple[Tensor, Any]] = {}
+        network = problem.network
+        inner = [edge for edge in network.wires if edge.pre != network.input]
+        self._incoming = {name: [edge for edge in inner if edge.post == name] for name in self.layers}
+        self._outgoing = {name: [edge for edge in inner if edge.pre == name] for name in self.layers}
+        self._base = {name: self._stacked(problem.base(layer)) for name, layer in self.layers.items()}
+
+    def _stacked(self, drive: Tensor) -> Tensor:
+        """Input drives act on channel 0; the channels are stacked on the batch axis."""
+        others = self.energy.channels - 1
+        return drive if not others else torch.cat([drive, drive.new_zeros(others * len(drive), *drive.shape[1:])])
+
+    def order(self, order: Order = "colour") -> list[str]:
+        """Free layers in the order of one sweep: colour by colour, or from the first to the last."""
+        if order == "forward":
+            return list(self.layers)
+        return [name for group in self.problem.network.colours(self.layers) for name in group]
+
+    def _code(self, name: str) -> Tensor:
+        """encode(s) of a layer, (channels * B, *shape)."""
+        if name not in self._codes:
+            self._codes[name] = self.energy.encode(self.units[name]).flatten(0, 1)
+        return self._codes[name]
+
+    def _share(self, edge: Edge) -> tuple[Tensor, Any]:
+        """Drive and context of an edge that is not linear, computed once for both of its sides."""
+        key = f"{edge.pre}-{edge.post}"
+        if key not in self._driven:
+            self._driven[key] = edge.drive_and_context(self._code(edge.pre))
+        return self._driven[key]
+
+    def field(self, name: str) -> Tensor:
+        """Local field of a layer, (channels, B, *shape); the nudge is not in it."""
+        total = self._base[name]
+        for edge in self._incoming[name]:
+            total = edge.drive(self._code(edge.pre), total) if edge.linear else total + self._share(edge)[0]
+        for edge in self._outgoing[name]:
+            context = None if edge.linear else self._share(edge)[1]
+            total = edge.pullback(self._code(edge.post), context, total)
+        return total.unflatten(0, (self.energy.channels, -1))
+
+    def force(self, name: str, field: Tensor | None = None) -> Tensor:
+        """-dF/ds of a layer, the nudge included; `field` replaces the local field (noise, say)."""
+        s = self.units[name]
+        force = self.energy.force(self.layers[name], s, self.field(name) if field is None else field)
+        nudge = self.problem.nudge
+        if nudge is None or name != self.problem.network.output:
+            return force
+        return force - nudge.slope(self.energy.readout(s)) * self.energy.readout_derivative(s)
+
+    def minimized(self, name: str, field: Tensor | None = None, iterated_nudge: bool = False) -> Tensor:
+        """`Energy.minimize_unit` of a layer with its neighbours fixed, the nudge included."""
+        s = self.units[name]
+        nudge = self.problem.nudge
+        quadratic = None
+        if nudge is not None and name == self.problem.network.output:
+            quadratic = nudge.quadratic(self.energy.readout(s), iterated_nudge)
+        return self.energy.minimize_unit(self.layers[name], self.field(name) if field is None else field, s, quadratic)
+
+    def write(self, name: str, value: Tensor) -> None:
+        """Replace the state of a layer; clamped units and frozen samples keep theirs."""
+        value = self.problem.hold(name, value)
+        if self._active is not None:
+            value = torch.where(self._active.view(-1, *[1] * (value.ndim - 1)), value, self.units[name])
+        self.units[name] = value
+        self._codes.pop(name, None)
+        for edge in self._outgoing[name]:
+            self._driven.pop(f"{edge.pre}-{edge.post}", None)
+
+    def residual(self) -> Tensor:
+        """max over free units of |P(s - dF/ds) - s| for each sample, (B,); unit step, P the projection."""
+        largest = self.problem.x.new_zeros(self.problem.batch)
+        for name, layer in self.layers.items():
+            s = self.units[name]
+            moved = self.energy.domain(layer).project(s + self.force(name))
+            step = (self.problem.hold(name, moved) - s).abs().flatten(1)
+            largest = torch.maximum(largest, step.amax(1))
+        return largest
+
+    def normal(self, name: str) -> Tensor:
+        """Standard normal noise for a layer. Drawn for the whole batch, so it does not depend on who is still moving.
+
+        Raises:
+            UsageError: no generator was given; nothing here draws from the global one.
+        """
+        if self._generator is None:
+            raise UsageError("this dynamics draws noise and got no generator", advice="pass generator=torch.Generator()")
+        like = self.units[name]
+        noise = torch.randn(
+            self._full_batch, *like.shape[1:], generator=self._generator, dtype=like.dtype, device=like.device
+        )
+        return noise if self._rows is None else noise[self._rows]
+
+    def state(self) -> State:
+        """The current state."""
+        return State(dict(self.units), dict(self.memory))
+
+    def freeze(self, settled: Tensor) -> None:
+        """Keep the units of these samples (B,) bool as they are from now on."""
+        self._active = ~settled if self._active is None else self._active & ~settled
+
+    def select(self, rows: Tensor) -> "Workspace":
+        """A workspace of the samples at `rows` alone."""
+        part = Workspace(self.problem.select(rows), self.state().select(rows), self._generator)
+        part._full_batch = self._full_batch
+        everyone = torch.arange(self._full_batch, device=rows.device) if self._rows is None else self._rows
+        part._rows = everyone[rows]
+        return part
+
+
+__all__ = ["Layer", "Order", "Workspace"]

@@ -1,0 +1,1 @@
+"""Networks, energies, costs and data: what there is, before anything settles or learns."""

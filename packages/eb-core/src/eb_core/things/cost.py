@@ -1,0 +1,48 @@
+"""The cost of a read-out, C(r, y), one value per sample; the nudge adds beta * C to the energy."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from eb_core.things.energy import Energy
+
+
+class Cost(ABC):
+    """A cost on the read-out. It encodes labels into the read-out's range; the energy never sees a label.
+
+    Shapes: readout and target are (B, outputs), labels (B,) int64.
+    """
+
+    curvature: float
+    """Largest second derivative of C along any direction of the read-out; keeps nudged steps monotone."""
+
+    def outputs(self, classes: int) -> int:
+        """Number of output units for so many classes."""
+        return classes
+
+    def encode(self, labels: Tensor, classes: int, energy: Energy, dtype: torch.dtype) -> Tensor:
+        """Targets: one-hot labels in the two values of `energy.readout_range`."""
+        off, on = energy.readout_range
+        one_hot = torch.nn.functional.one_hot(labels, classes).to(dtype)
+        return off + (on - off) * one_hot
+
+    @abstractmethod
+    def value(self, readout: Tensor, target: Tensor) -> Tensor:
+        """C of each sample, (B,), differentiable."""
+
+    @abstractmethod
+    def derivative(self, readout: Tensor, target: Tensor) -> Tensor:
+        """dC/dr, (B, outputs)."""
+
+    def quadratic(self, target: Tensor) -> tuple[float, Tensor] | None:
+        """(a, b) with C = 1/2 a |r|^2 - <b, r> + const, or None when C is not quadratic."""
+        return None
+
+    def predict(self, readout: Tensor) -> Tensor:
+        """Predicted classes, (B,): the largest read-out."""
+        return readout.argmax(dim=1)
+
+    def why_not(self, energy: Energy) -> str | None:
+        """Why this cost makes no sense on that read-out, or None; checked before any work starts."""
+        return None

@@ -1,0 +1,120 @@
+"""Data sets: tensors in memory, checked once, with a checksum that goes into every run's manifest."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor
+
+from eb_core.registry import UsageError
+
+
+@attrs.frozen(eq=False)
+class Split:
+    """Samples x (N, *shape) in any real dtype, labels y (N,) int64 in 0 … classes - 1."""
+
+    x: Tensor
+    y: Tensor
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, rows: Tensor) -> "Split":
+        """The samples at these positions."""
+        return Split(self.x[rows], self.y[rows])
+
+
+@attrs.frozen(eq=False)
+class Data:
+    """A training split and, if there is one, a test split that training never looks at."""
+
+    name: str
+    train: Split
+    test: Split | None
+    classes: int
+
+    @classmethod
+    def from_arrays(
+        cls,
+        x: Any,
+        y: Any,
+        *,
+        test: tuple[Any, Any] | None = None,
+        classes: int | None = None,
+        name: str = "own arrays",
+    ) -> "Data":
+        """Your own tensors or arrays: x (N, *shape) real and finite, y (N,) whole numbers from 0.
+
+        Args:
+            test: another pair (x, y), used for the final figure only.
+            classes: number of classes; default: the largest training label plus one.
+
+        Raises:
+            UsageError: empty, of unequal length, not finite, or a label outside the classes (all are named).
+        """
+        train = _split(x, y, f"{name}, training")
+        count = int(train.y.max()) + 1 if classes is None else classes
+        held_out = None if test is None else _split(*test, f"{name}, test")
+        for part, where in ((train, "training"), (held_out, "test")):
+            if part is None:
+                continue
+            if int(part.y.min()) < 0 or int(part.y.max()) >= count:
+                bad = part.y[(part.y < 0) | (part.y >= count)]
+                raise UsageError(
+                    f"{len(bad)} labels outside 0 … {count - 1}, the first is {int(bad[0])}",
+                    origin=f"{name}, {where}",
+                    advice="number the classes from 0, or give the right number of classes",
+                )
+            if part.x.shape[1:] != train.x.shape[1:]:
+                raise UsageError(
+                    f"test samples of shape {tuple(part.x.shape[1:])}, training samples of {tuple(train.x.shape[1:])}",
+                    origin=name,
+                )
+        return cls(name, train, held_out, count)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        return tuple(self.train.x.shape[1:])
+
+    def checksum(self) -> str:
+        """BLAKE2 digest over all samples and labels: two runs with the same one saw the same data."""
+        digest = hashlib.blake2b(digest_size=16)
+        for split in (self.train, self.test):
+            for tensor in () if split is None else (split.x, split.y):
+                digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+                digest.update(np.ascontiguousarray(tensor.numpy()).tobytes())
+        return digest.hexdigest()
+
+
+def _split(x: Any, y: Any, origin: str) -> Split:
+    samples, labels = torch.as_tensor(x), torch.as_tensor(y)
+    if samples.ndim < 2 or len(samples) == 0:
+        raise UsageError(
+            f"no samples: x has shape {tuple(samples.shape)}", origin=origin, advice="give x of shape (N, *sample)"
+        )
+    if labels.shape != (len(samples),):
+        raise UsageError(
+            f"labels of shape {tuple(labels.shape)} for {len(samples)} samples", origin=origin, advice="give one each"
+        )
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise UsageError(f"labels of type {labels.dtype}", origin=origin, advice="give whole numbers from 0")
+    if samples.is_floating_point() and not bool(torch.isfinite(samples).all()):
+        raise UsageError("samples that are nan or infinite", origin=origin, advice="clean the data first")
+    return Split(samples, labels.to(torch.int64))
+
+
+class Dataset(ABC):
+    """A recipe for data: a frozen value whose options say what to load and how."""
+
+    @abstractmethod
+    def load(self, data_dir: Path | None = None) -> Data:
+        """The data, on the CPU. `data_dir` is a folder of the user's that may hold its files.
+
+        Raises:
+            UsageError: a file is missing, wrong or truncated; it says which one and how to get it.
+        """

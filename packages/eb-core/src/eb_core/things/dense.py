@@ -1,0 +1,36 @@
+"""Dense edge: drive(u) = W u, pullback(v) = W' v.
+
+Layers of any shape are flattened: `(512, 2, 2) -> (10,)` is a 10 x 2048 matrix.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from eb_core.things.edge import Edge
+
+
+class Dense(Edge):
+    """All units of `pre` to all units of `post`; `weight` is (post size, pre size)."""
+
+    def __init__(
+        self, pre: str, post: str, pre_shape: Sequence[int], post_shape: Sequence[int], gain: float | None = None
+    ) -> None:
+        super().__init__(pre, post, math.prod(pre_shape), gain)
+        self.pre_shape, self.post_shape = tuple(pre_shape), tuple(post_shape)
+        self.weight = nn.Parameter(torch.zeros(math.prod(post_shape), math.prod(pre_shape)))
+
+    def drive(self, u_pre: Tensor, plus: Tensor | None = None) -> Tensor:
+        return _product(u_pre, self.weight.t(), plus, self.post_shape)
+
+    def pullback(self, u_post: Tensor, context: Any = None, plus: Tensor | None = None) -> Tensor:
+        return _product(u_post, self.weight, plus, self.pre_shape)
+
+
+def _product(u: Tensor, matrix: Tensor, plus: Tensor | None, shape: tuple[int, ...]) -> Tensor:
+    flat = u.flatten(1)
+    product = flat @ matrix if plus is None else torch.addmm(plus.flatten(1), flat, matrix)
+    return product.view(-1, *shape)

@@ -1,0 +1,63 @@
+"""Where a unit's state lives: a box, the line, or the circle."""
+
+import math
+from abc import ABC, abstractmethod
+
+import attrs
+import torch
+from torch import Tensor
+
+
+class Domain(ABC):
+    """A set of allowed values with its projection and its distance."""
+
+    @abstractmethod
+    def project(self, s: Tensor) -> Tensor:
+        """The nearest allowed value, elementwise."""
+
+    @abstractmethod
+    def distance(self, a: Tensor, b: Tensor) -> Tensor:
+        """How far two states are apart, elementwise and never negative."""
+
+    def at_wall(self, s: Tensor) -> Tensor | None:
+        """Which units sit on a wall (bool), or None where there are no walls."""
+        return None
+
+
+@attrs.frozen
+class Box(Domain):
+    """[lower, upper]; values outside are cut to the wall."""
+
+    lower: float = 0.0
+    upper: float = 1.0
+
+    def project(self, s: Tensor) -> Tensor:
+        return s.clamp(self.lower, self.upper)
+
+    def distance(self, a: Tensor, b: Tensor) -> Tensor:
+        return (a - b).abs()
+
+    def at_wall(self, s: Tensor) -> Tensor:
+        return (s <= self.lower) | (s >= self.upper)
+
+
+@attrs.frozen
+class Line(Domain):
+    """All real numbers."""
+
+    def project(self, s: Tensor) -> Tensor:
+        return s
+
+    def distance(self, a: Tensor, b: Tensor) -> Tensor:
+        return (a - b).abs()
+
+
+@attrs.frozen
+class Circle(Domain):
+    """Angles in radians; states are not wrapped, distances are."""
+
+    def project(self, s: Tensor) -> Tensor:
+        return s
+
+    def distance(self, a: Tensor, b: Tensor) -> Tensor:
+        return torch.remainder(a - b + math.pi, 2 * math.pi).sub(math.pi).abs()

@@ -1,0 +1,53 @@
+"""An edge carries encoded units from layer `pre` to layer `post`, and back.
+
+    E_edge = - sum_c <drive(u_pre^c), u_post^c>
+
+Written once, it serves every physics: oscillators have two channels, stacked on the batch axis.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Edge(nn.Module, ABC):
+    """Wiring between two layers. It has no bias (layers have), and its energy is linear in u_post.
+
+    Args:
+        pre, post: names of the layers.
+        fan_in: number of inputs that one unit of `post` sums over; sets the scale of the first weights.
+        gain: weights start as U(+-gain / sqrt(fan_in)); None leaves the gain to the energy.
+
+    `linear` says that `drive` is linear in u_pre too. An edge that is not (max-pooling) is positively
+    homogeneous, and its `drive_and_context` returns what `pullback` needs to know of the current u_pre.
+    """
+
+    linear: bool = True
+    weight: nn.Parameter
+
+    def __init__(self, pre: str, post: str, fan_in: int, gain: float | None = None) -> None:
+        super().__init__()
+        self.pre, self.post, self.fan_in, self.gain = pre, post, fan_in, gain
+
+    @abstractmethod
+    def drive(self, u_pre: Tensor, plus: Tensor | None = None) -> Tensor:
+        """Field on `post`: (N, *post_shape) for u_pre (N, *pre_shape), added to `plus` if given (not in place)."""
+
+    @abstractmethod
+    def pullback(self, u_post: Tensor, context: Any = None, plus: Tensor | None = None) -> Tensor:
+        """Field on `pre`: d<drive(u_pre), u_post> / du_pre, (N, *pre_shape), added to `plus` if given.
+
+        `context` is what `drive_and_context` returned for the current u_pre; linear edges ignore it.
+        """
+
+    def drive_and_context(self, u_pre: Tensor) -> tuple[Tensor, Any]:
+        """`drive` together with what `pullback` at the same u_pre needs; None for linear edges."""
+        return self.drive(u_pre), None
+
+    @torch.no_grad()
+    def init_(self, gain: float, generator: torch.Generator) -> None:
+        """Draw the weights: U(+-g / sqrt(fan_in)), g the edge's own gain if it has one, else `gain`."""
+        bound = (gain if self.gain is None else self.gain) / self.fan_in**0.5
+        self.weight.uniform_(-bound, bound, generator=generator)

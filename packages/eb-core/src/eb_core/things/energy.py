@@ -1,0 +1,102 @@
+"""The physics of a unit: its domain, its encoding on the wires, its self-energy, its read-out.
+
+    E(theta, x, s) = sum_l self(s_l) - sum_l <b_l, u_l^0> - sum_e sum_c <drive_e(u_pre^c), u_post^c>
+
+with u = encode(s). Hopfield and Ising amplitudes are their own encoding (one channel); oscillators have two,
+u = (cos phi, sin phi), since cos(a - b) = cos a cos b + sin a sin b. The input x is fixed and drives channel 0.
+"""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from eb_core.things.domain import Domain
+from eb_core.things.network import Layer, Network
+
+Quadratic = tuple[Tensor | float, Tensor]
+"""(a, b): the term 1/2 a r^2 - b r in the read-out r of the output layer, elementwise."""
+
+
+class Energy(ABC):
+    """What a unit is. Everything is elementwise in the units, so a unit sees its own field and nothing else.
+
+    Shapes: s is (B, *layer shape), encoded states and fields are (channels, B, *layer shape).
+    """
+
+    channels: int = 1
+    gain: float = 1.0
+    """Weights start as U(+-gain / sqrt(fan_in)) where the model leaves the gain open."""
+
+    @abstractmethod
+    def domain(self, layer: Layer) -> Domain:
+        """Where the states of this layer live."""
+
+    @abstractmethod
+    def self_energy(self, layer: Layer, s: Tensor) -> Tensor:
+        """self(s) of each unit, differentiable."""
+
+    @abstractmethod
+    def self_derivative(self, layer: Layer, s: Tensor) -> Tensor:
+        """d self / ds of each unit."""
+
+    @abstractmethod
+    def minimize_unit(self, layer: Layer, field: Tensor, s: Tensor, quadratic: Quadratic | None = None) -> Tensor:
+        """New states that never increase the energy with all neighbours fixed.
+
+            f(s) = self(s) - sum_c <field^c, u^c(s)> + 1/2 a r(s)^2 - b r(s)
+
+        Args:
+            field: (channels, B, *shape), from the neighbours and the bias.
+            s: current states; a step may start from them, an exact minimum ignores them.
+            quadratic: the nudge's (a, b) on the output layer.
+        """
+
+    def encode(self, s: Tensor) -> Tensor:
+        """u = what the wires carry, (channels, B, *shape); default: the state itself."""
+        return s.unsqueeze(0)
+
+    def pull(self, s: Tensor, field: Tensor) -> Tensor:
+        """sum_c (du^c / ds) field^c: what a field on the encoded unit means for its state."""
+        return field[0]
+
+    def force(self, layer: Layer, s: Tensor, field: Tensor) -> Tensor:
+        """-dE/ds = -self'(s) + sum_c (du^c / ds) field^c."""
+        return self.pull(s, field) - self.self_derivative(layer, s)
+
+    def readout(self, s: Tensor) -> Tensor:
+        """What the cost sees of the output states; default: the states."""
+        return s
+
+    def readout_derivative(self, s: Tensor) -> Tensor | float:
+        """d readout / ds, elementwise."""
+        return 1.0
+
+    @property
+    def readout_range(self) -> tuple[float, float]:
+        """The pair of values that stand for "off" and "on"; the cost encodes labels into them."""
+        return 0.0, 1.0
+
+    @property
+    def output_curvature(self) -> float:
+        """Smallest self''(s) of an output unit: F stays bounded while this plus beta times the cost's is positive."""
+        return 1.0
+
+    def rest(self, layer: Layer, batch: int, like: Tensor) -> Tensor:
+        """Reference state that a free phase starts from, (batch, *shape), dtype and device of `like`."""
+        return like.new_zeros(batch, *layer.shape)
+
+    def init_(self, network: Network, generator: torch.Generator) -> None:
+        """Draw weights and biases: edges by `Edge.init_`, biases U(+-bias_gain / sqrt(fan_in))."""
+        fan_in: dict[str, int] = {}
+        for edge in network.wires:
+            edge.init_(self.gain, generator)
+            fan_in.setdefault(edge.post, edge.fan_in)
+        with torch.no_grad():
+            for layer, bias in network.biases.items():
+                bound = network.bias_gain / max(fan_in.get(layer, 1), 1) ** 0.5
+                bias.uniform_(-bound, bound, generator=generator) if bound else bias.zero_()
+
+    def why_not(self, network: Network) -> str | None:
+        """Why this physics cannot run on that wiring, or None; checked before any work starts."""
+        return None

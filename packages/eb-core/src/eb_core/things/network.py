@@ -1,0 +1,135 @@
+"""Wiring and parameters: layers, the edges between them, a bias for each layer that has one.
+
+A network knows nothing of physics. It says which layers exist, of what shape, and how the encoded units of
+one layer drive another; an `Energy` says what a unit is.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Literal
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from eb_core.things.edge import Edge
+
+Role = Literal["input", "hidden", "output"]
+
+
+@attrs.frozen
+class Layer:
+    """A layer's name, the shape of one sample of it, and its role in the network."""
+
+    name: str
+    shape: tuple[int, ...]
+    role: Role = "hidden"
+
+    @property
+    def size(self) -> int:
+        """Number of units of one sample."""
+        return math.prod(self.shape)
+
+
+class Network(nn.Module):
+    """Layers joined by edges; the first layer is the input, the last one the output.
+
+    Args:
+        layers: at least two; names are unique. Roles follow from the position.
+        edges: wiring; each edge names its `pre` and `post` layer, and no edge ends at the input.
+        bias_shapes: shape of the bias of each layer, broadcastable to the layer's shape: full on dense layers,
+            `(channels, 1, 1)` on convolutional ones. Layers left out have no bias. Default: full shape everywhere.
+        bias_gain: biases start as U(+-bias_gain / sqrt(fan-in of the first edge into their layer)).
+
+    Parameters are called `edges.PRE-POST.weight` and `biases.LAYER`. They start at zero: the energy draws
+    them (`Energy.init_`), because how weights should start depends on the physics.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[tuple[str, Sequence[int]]],
+        edges: Iterable[Edge],
+        *,
+        bias_shapes: Mapping[str, Sequence[int]] | None = None,
+        bias_gain: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if len(layers) < 2:
+            raise ValueError(f"a network needs an input and an output layer, not {len(layers)} layers")
+        last = len(layers) - 1
+        roles: list[Role] = ["input", *("hidden" for _ in range(last - 1)), "output"]
+        self.layers: dict[str, Layer] = {
+            name: Layer(name, tuple(shape), role) for (name, shape), role in zip(layers, roles, strict=True)
+        }
+        if len(self.layers) != len(layers):
+            raise ValueError(f"layer names must be unique: {[name for name, _ in layers]}")
+        self.input, self.output = layers[0][0], layers[-1][0]
+        self.bias_gain = bias_gain
+        self.edges = nn.ModuleDict()
+        for edge in edges:
+            self._add(edge)
+        shapes = {name: layer.shape for name, layer in self.layers.items() if layer.role != "input"}
+        chosen = shapes if bias_shapes is None else bias_shapes
+        self.biases = nn.ParameterDict({name: nn.Parameter(torch.zeros(*shape)) for name, shape in chosen.items()})
+
+    def _add(self, edge: Edge) -> None:
+        name = f"{edge.pre}-{edge.post}"
+        for end in (edge.pre, edge.post):
+            if end not in self.layers:
+                raise ValueError(f"edge {name}: there is no layer '{end}'")
+        if edge.post == self.input or edge.pre == edge.post:
+            raise ValueError(f"edge {name}: an edge ends at another layer than it starts from, and never at the input")
+        if name in self.edges:
+            raise ValueError(f"edge {name} exists twice")
+        self.edges[name] = edge
+
+    @property
+    def wires(self) -> list[Edge]:
+        """All edges, in order of definition."""
+        return list(self.edges.values())  # type: ignore[arg-type]
+
+    @property
+    def unit_layers(self) -> list[Layer]:
+        """Every layer but the input, in order: the layers whose states settle."""
+        return [layer for layer in self.layers.values() if layer.role != "input"]
+
+    def bias(self, layer: str) -> Tensor | None:
+        """Bias of a layer, or None."""
+        return self.biases[layer] if layer in self.biases else None
+
+    def parameter_names(self) -> list[str]:
+        """Names of all trainable parameters, in order."""
+        return [name for name, parameter in self.named_parameters() if parameter.requires_grad]
+
+    def colours(self, free: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+        """Greedy colouring of the free layers: no edge joins two layers of one colour.
+
+        Layers are visited in order, each takes the first colour that none of its neighbours has; on a chain
+        this gives the layers 1, 3, … and then 2, 4, …  Skip edges change the colouring, never its correctness.
+        """
+        pairs = tuple((edge.pre, edge.post) for edge in self.wires)
+        return _greedy_colouring(tuple(self.layers), pairs, frozenset(free))
+
+
+@lru_cache(maxsize=256)
+def _greedy_colouring(
+    layers: tuple[str, ...], pairs: tuple[tuple[str, str], ...], free: frozenset[str]
+) -> tuple[tuple[str, ...], ...]:
+    colour: dict[str, int] = {}
+    for name in layers:
+        if name in free:
+            neighbours = {a if b == name else b for a, b in pairs if name in (a, b)}
+            taken = {colour[other] for other in neighbours if other in colour}
+            colour[name] = next(index for index in range(len(free)) if index not in taken)
+    count = max(colour.values(), default=-1) + 1
+    return tuple(tuple(name for name, one in colour.items() if one == index) for index in range(count))
+
+
+class Model(ABC):
+    """A recipe for networks: a frozen value whose options are widths, depths, kernels."""
+
+    @abstractmethod
+    def build(self, input_shape: tuple[int, ...], outputs: int) -> Network:
+        """A network for samples of `input_shape` with `outputs` output units; its parameters are zero."""

@@ -1,0 +1,39 @@
+"""Squared error: C = 1/2 sum_k (r_k - y_k)^2."""
+
+from torch import Tensor
+
+from eb_core.registry import configurable, option
+from eb_core.things.cost import Cost
+from eb_core.things.energy import Energy
+
+import torch
+
+
+@configurable
+class SquaredError(Cost):
+    """C = 1/2 sum_k (r_k - y_k)^2, the papers' cost; quadratic, so the nudge has a closed form.
+
+    With `copies` > 1 each class has several output units, and the class with the largest mean wins.
+    """
+
+    copies: int = option(1, help="output units for each class", ge=1)
+
+    curvature = 1.0
+
+    def outputs(self, classes: int) -> int:
+        return classes * self.copies
+
+    def encode(self, labels: Tensor, classes: int, energy: Energy, dtype: torch.dtype) -> Tensor:
+        return Cost.encode(self, labels, classes, energy, dtype).repeat_interleave(self.copies, dim=1)
+
+    def value(self, readout: Tensor, target: Tensor) -> Tensor:
+        return 0.5 * (readout - target).square().sum(dim=1)
+
+    def derivative(self, readout: Tensor, target: Tensor) -> Tensor:
+        return readout - target
+
+    def quadratic(self, target: Tensor) -> tuple[float, Tensor]:
+        return 1.0, target
+
+    def predict(self, readout: Tensor) -> Tensor:
+        return readout.unflatten(1, (-1, self.copies)).mean(dim=2).argmax(dim=1)

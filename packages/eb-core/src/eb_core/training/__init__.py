@@ -1,0 +1,1 @@
+"""Trainer, runs and the Python API."""

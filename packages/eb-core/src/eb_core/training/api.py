@@ -1,0 +1,309 @@
+"""The Python API: everything the command `eb` does, in a few lines in a notebook.
+
+    import eb_core as eb
+
+    result = eb.train("mlp", dataset="digits", epochs=5)
+    result.test.accuracy
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor
+
+from eb_core.learning.backend import Backend, Session
+from eb_core.registry import (
+    Configuration,
+    EbError,
+    Layer,
+    Registry,
+    Section,
+    UsageError,
+    parse_recipe,
+    read_recipe,
+)
+from eb_core.registry.component import KINDS
+from eb_core.registry.recipes import TRAINER
+from eb_core.settling.problem import Problem
+from eb_core.settling.relaxer import Relaxation
+from eb_core.things.cost import Cost
+from eb_core.things.data import Data, Dataset
+from eb_core.things.energy import Energy
+from eb_core.things.network import Network
+from eb_core.training.evaluation import Score, evaluate_split
+from eb_core.training.prepare import configure
+from eb_core.training.runs import RECIPE, Run, read_manifest, read_weights
+from eb_core.training.settings import TrainerSettings
+from eb_core.training.trainer import EpochReport, Observer, Trainer, make_network
+
+OWN_ARRAYS = "own-arrays"
+"""Name of the data set section of a run on arrays given in Python."""
+
+Choice = str | Mapping[str, Any] | object
+"""A component's name, a mapping `{"name": …, option: value}`, or a ready-made instance."""
+
+
+@attrs.frozen(eq=False)
+class TrainedNet:
+    """A network with the physics and dynamics it was trained with."""
+
+    network: Network
+    energy: Energy
+    cost: Cost
+    classes: int
+    session: Session
+
+    @torch.no_grad()
+    def settle(self, x: Any) -> Relaxation:
+        """The free phase of inputs x, (B, *input shape), any real array."""
+        return self.session.settle(self._problem(x))
+
+    @torch.no_grad()
+    def readout(self, x: Any) -> Tensor:
+        """Read-out at the free state, (B, outputs)."""
+        problem = self._problem(x)
+        return problem.readout(self.session.settle(problem).state)
+
+    def predict(self, x: Any) -> Tensor:
+        """Predicted classes, (B,) int64."""
+        return self.cost.predict(self.readout(x))
+
+    def score(self, data: Data) -> Score:
+        """Score on the test split of `data`, or on its training split if it has no other."""
+        return evaluate_split(self.session, self.cost, data.test or data.train, self.classes)
+
+    def _problem(self, x: Any) -> Problem:
+        weight = next(self.network.parameters())
+        return Problem.free(self.network, self.energy, torch.as_tensor(x).to(weight))
+
+
+@attrs.frozen(eq=False)
+class TrainingResult:
+    """What a training gave: the net, its score on the test split, one report per epoch, the run directory."""
+
+    net: TrainedNet
+    test: Score | None
+    reports: tuple[EpochReport, ...]
+    best_epoch: int
+    configuration: Configuration
+    path: Path | None
+
+
+def layer_of(choices: Mapping[str, Choice | None], trainer: Mapping[str, Any] | TrainerSettings | None) -> Layer:
+    """Choices made in Python as the topmost layer of settings."""
+    sections: dict[str, dict[str, tuple[Any, str]]] = {}
+    instances: dict[str, Any] = {}
+    for kind, choice in choices.items():
+        if isinstance(choice, str):
+            sections[kind] = {"name": (choice, f"{kind}=")}
+        elif isinstance(choice, Mapping):
+            sections[kind] = {key: (value, f"{kind}=") for key, value in choice.items()}
+        elif choice is not None:
+            instances[kind] = choice
+    if isinstance(trainer, TrainerSettings):
+        instances[TRAINER] = trainer
+    elif trainer:
+        sections[TRAINER] = {key: (value, f"{key}=") for key, value in trainer.items()}
+    return Layer(sections, instances)
+
+
+def train(
+    model: Choice | None = None,
+    *,
+    energy: Choice | None = None,
+    relaxer: Choice | None = None,
+    rule: Choice | None = None,
+    cost: Choice | None = None,
+    dataset: Choice | None = None,
+    backend: Choice | None = None,
+    data: Data | None = None,
+    recipe: str | Sequence[str] = (),
+    out: str | Path | None = None,
+    observers: Sequence[Observer] = (),
+    registry: Registry | None = None,
+    **trainer: Any,
+) -> TrainingResult:
+    """Train a network; the command `eb train` as a function.
+
+    >>> import eb_core as eb
+    >>> result = eb.train({"name": "mlp", "hidden": [32]}, dataset="digits", epochs=3)
+    >>> result.test.accuracy > 0.85
+    True
+
+    Args:
+        model, energy, relaxer, rule, cost, dataset, backend: a name, `{"name": …, option: value}`, or an
+            instance; left out, they come from the recipe.
+        data: your own tensors (`Data.from_arrays`) instead of a data set.
+        recipe: names or .toml files of recipes, later ones over earlier ones.
+        out: folder in which a new run directory is made; None writes nothing.
+        observers: told of every batch and epoch.
+        trainer: options of `TrainerSettings`, such as `epochs=5, lr=1e-3`.
+
+    Raises:
+        UsageError: with everything that is wrong about the settings or the data.
+        RunError: training failed; with `out`, the run directory says so and keeps the weights.
+    """
+    registry = registry or Registry.installed()
+    choices = {"model": model, "energy": energy, "relaxer": relaxer, "rule": rule, "cost": cost}
+    choices |= {"dataset": dataset, "backend": backend}
+    recipes = [recipe] if isinstance(recipe, str) else recipe
+    layers = [*(read_recipe(registry, one) for one in recipes), layer_of(choices, trainer)]
+    kinds = [kind for kind in (*KINDS, TRAINER) if data is None or kind != "dataset"]
+    configuration = configure(registry, layers, kinds)
+    if data is not None:
+        configuration = attrs.evolve(
+            configuration, sections={**configuration.sections, "dataset": Section(OWN_ARRAYS, {}, None)}
+        )
+    return run_training(configuration, registry, data=data, out=out, observers=observers)
+
+
+def run_training(
+    configuration: Configuration,
+    registry: Registry,
+    *,
+    data: Data | None = None,
+    data_dir: Path | None = None,
+    out: str | Path | None = None,
+    observers: Sequence[Observer] = (),
+) -> TrainingResult:
+    """Train what `configuration` says; a run directory in `out` is written unless it is None.
+
+    An exception, Ctrl-C included, leaves a run directory that says how it ended and holds the weights so far.
+    """
+    if out is not None:
+        Run.check_folder(Path(out))
+    settings: TrainerSettings = configuration[TRAINER]
+    with _threads(settings.threads):
+        if data is None:
+            dataset: Dataset = configuration["dataset"]
+            data = dataset.load(data_dir)
+        trainer = Trainer(configuration, data)
+        run = None if out is None else Run.create(Path(out), _label(configuration))
+        with trainer.session:
+            if run:
+                run.begin(configuration, registry, _facts(trainer))
+            with _recorded(run, trainer):
+                trainer.fit(*observers, *([run] if run else []))
+                test = trainer.test()
+            if run:
+                result = {"best_epoch": trainer.best_epoch, "test": attrs.asdict(test) if test else None}
+                run.finish("finished", trainer.network.state_dict(), **result)
+    net = TrainedNet(trainer.network, trainer.energy, trainer.cost, data.classes, trainer.session)
+    path = run.path if run else None
+    return TrainingResult(net, test, tuple(trainer.reports), trainer.best_epoch, configuration, path)
+
+
+def load_run(path: str | Path, *, registry: Registry | None = None, device: str = "cpu") -> TrainedNet:
+    """The trained net of a run directory.
+
+        net = eb.load_run("runs/20260101-120000-mlp-digits-hopfield-c-ep-s0")
+        net.predict(x)
+
+    Raises:
+        UsageError: no run, no weights, or weights of another network.
+        PluginError: a plugin that the run used is not here.
+    """
+    path = Path(path)
+    registry = registry or Registry.installed()
+    manifest = read_manifest(path)
+    configuration = configure(
+        registry, [_written_recipe(path)], ["model", "energy", "relaxer", "cost", "backend", TRAINER]
+    )
+    settings: TrainerSettings = attrs.evolve(configuration[TRAINER], device=device)
+    dtype: torch.dtype = getattr(torch, settings.dtype)
+    facts = manifest["data"]
+    energy, cost, backend = configuration["energy"], configuration["cost"], configuration["backend"]
+    network = make_network(
+        configuration["model"],
+        energy,
+        tuple(facts["input_shape"]),
+        cost.outputs(facts["classes"]),
+        generator=torch.Generator().manual_seed(0),
+        device=device,
+        dtype=dtype,
+    )
+    read_weights(path, network)
+    opened: Backend = backend
+    session = opened.open(network, energy, configuration["relaxer"], device=torch.device(device), dtype=dtype)
+    session.program()
+    return TrainedNet(network, energy, cost, facts["classes"], session)
+
+
+def load_run_data(path: str | Path, *, data_dir: Path | None = None, registry: Registry | None = None) -> Data:
+    """The data that a run was trained on, loaded again and compared with the run's checksum.
+
+    Raises:
+        UsageError: the data cannot be loaded, or is not the same.
+    """
+    path = Path(path)
+    facts = read_manifest(path)["data"]
+    configuration = configure(registry or Registry.installed(), [_written_recipe(path)], ["dataset"])
+    dataset: Dataset = configuration["dataset"]
+    data = dataset.load(data_dir)
+    if data.checksum() != facts["checksum"]:
+        raise UsageError(
+            f"the data differs from what the run was trained on ({data.checksum()}, then {facts['checksum']})",
+            origin=f"{path / RECIPE} [dataset]",
+            advice="use the files of that time, or evaluate with --dataset NAME to say that you mean it",
+        )
+    return data
+
+
+def _written_recipe(path: Path) -> Layer:
+    file = path / RECIPE
+    try:
+        return parse_recipe(file.read_text(encoding="utf-8"), str(file))
+    except OSError as error:
+        raise UsageError(f"{path} is no run: {error}", origin=str(file)) from None
+
+
+def _label(configuration: Configuration) -> str:
+    kinds = ("model", "dataset", "relaxer", "rule")
+    names = [configuration.sections[kind].name.rpartition(":")[2] for kind in kinds]
+    return "-".join([*names, f"s{configuration[TRAINER].seed}"])
+
+
+def _facts(trainer: Trainer) -> dict[str, Any]:
+    data = trainer.data
+    return {
+        "seed": trainer.settings.seed,
+        "parameters": sum(parameter.numel() for parameter in trainer.network.parameters()),
+        "data": {
+            "name": data.name,
+            "checksum": data.checksum(),
+            "input_shape": list(data.input_shape),
+            "classes": data.classes,
+            "train": len(trainer.train_split),
+            "validation": len(trainer.validation_split) if trainer.validation_split else 0,
+            "test": len(data.test) if data.test else 0,
+        },
+    }
+
+
+@contextlib.contextmanager
+def _recorded(run: Run | None, trainer: Trainer) -> Iterator[None]:
+    """Keep the weights and say how it ended, whatever ends it."""
+    try:
+        yield
+    except BaseException as error:
+        if run:
+            status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            reason = error.faults[0].what if isinstance(error, EbError) else f"{type(error).__name__}: {error}"
+            run.finish(status, trainer.network.state_dict(), reason=reason, best_epoch=trainer.best_epoch)
+        raise
+
+
+@contextlib.contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """torch's CPU threads for the time of a run."""
+    before = torch.get_num_threads()
+    if count:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,64 @@
+"""From layers of settings to a checked configuration: every problem is reported before data is loaded."""
+
+from collections.abc import Sequence
+
+import torch
+
+from eb_core.learning.backend import Backend
+from eb_core.learning.rule import Rule
+from eb_core.registry import Configuration, Fault, Layer, Registry, UsageError, resolve_layers
+from eb_core.registry.recipes import SECTIONS, TRAINER
+from eb_core.settling.relaxer import Relaxer
+from eb_core.things.cost import Cost
+from eb_core.things.energy import Energy
+from eb_core.training.settings import TrainerSettings
+
+
+def configure(registry: Registry, layers: Sequence[Layer], kinds: Sequence[str] = SECTIONS) -> Configuration:
+    """Resolve `layers` (lowest first), then ask every part whether it fits the others.
+
+    Raises:
+        UsageError: with all faults of all sections.
+        PluginError: a plugin that is needed cannot be used.
+    """
+    configuration, faults = resolve_layers(registry, layers, kinds)
+    faults += _misfits(configuration)
+    if TRAINER in configuration.sections:
+        faults += _device_faults(configuration[TRAINER])
+    if faults:
+        raise UsageError(*faults)
+    return configuration
+
+
+def _misfits(configuration: Configuration) -> list[Fault]:
+    parts = {kind: section.instance for kind, section in configuration.sections.items()}
+    energy, relaxer, rule = parts.get("energy"), parts.get("relaxer"), parts.get("rule")
+    cost, backend = parts.get("cost"), parts.get("backend")
+    reasons: list[tuple[str, str, str | None]] = []
+    if isinstance(energy, Energy):
+        if isinstance(relaxer, Relaxer):
+            reasons.append(("relaxer", "energy", relaxer.why_not(energy)))
+            if isinstance(backend, Backend):
+                reasons.append(("backend", "energy", backend.why_not(energy, relaxer)))
+        if isinstance(cost, Cost):
+            reasons.append(("cost", "energy", cost.why_not(energy)))
+            if isinstance(rule, Rule):
+                reasons.append(("rule", "energy", rule.why_not(energy, cost)))
+    return [
+        Fault(
+            f"{one} '{configuration.sections[one].name}' does not fit {other} '{configuration.sections[other].name}': {why}",
+            f"--{one}, --{other}",
+            f"choose another {one} or {other}, or change the option",
+        )
+        for one, other, why in reasons
+        if why
+    ]
+
+
+def _device_faults(settings: TrainerSettings) -> list[Fault]:
+    try:
+        torch.empty(0, device=settings.device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        return [Fault(f"device '{settings.device}' cannot be used: {reason}", "[trainer] device", "use --device cpu")]
+    return []

@@ -1,0 +1,178 @@
+"""One directory per run, never overwritten, every file written atomically.
+
+    manifest.json        what ran, with what, where each setting came from, and how it ended
+    recipe.toml          reproduces the run: eb train --recipe recipe.toml
+    metrics.jsonl        one line per epoch
+    weights.safetensors  the selected weights
+"""
+
+import json
+import os
+import platform
+import tempfile
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from eb_core.registry import Configuration, Registry, UsageError
+from eb_core.training.trainer import EpochReport
+
+MANIFEST: Final = "manifest.json"
+RECIPE: Final = "recipe.toml"
+METRICS: Final = "metrics.jsonl"
+WEIGHTS: Final = "weights.safetensors"
+FORMAT: Final = 1
+
+
+class Run:
+    """A run directory being written; watches a training as an observer.
+
+    Args:
+        path: made by `Run.create`, or existing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.manifest: dict[str, Any] = {"format": FORMAT, "status": "running"}
+
+    @classmethod
+    def create(cls, folder: Path, label: str) -> "Run":
+        """A new directory in `folder`, named by time and `label`.
+
+        Raises:
+            UsageError: the folder cannot be written.
+        """
+        stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+        for attempt in range(1000):
+            path = folder / (f"{stamp}-{label}" + (f"-{attempt}" if attempt else ""))
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:
+                if folder.exists() and not folder.is_dir():
+                    break
+                continue
+            except OSError as error:
+                raise UsageError(
+                    f"the output folder cannot be written: {error}", origin=f"--out {folder}", advice="choose another"
+                ) from None
+            return cls(path)
+        raise UsageError(f"the output folder cannot be used: {folder}", origin="--out", advice="choose another")
+
+    @staticmethod
+    def check_folder(folder: Path) -> None:
+        """Refuse a folder in which no run could be written, before any work starts; leaves nothing behind.
+
+        Raises:
+            UsageError: it, or the nearest folder above it that exists, is no writable directory.
+        """
+        nearest = folder.absolute()
+        while not nearest.exists():
+            nearest = nearest.parent
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+            raise UsageError(
+                f"no run can be written to {folder}: {nearest} is no folder that you may write to",
+                origin="--out",
+                advice="choose another folder",
+            )
+
+    def begin(self, configuration: Configuration, registry: Registry, facts: dict[str, Any]) -> None:
+        """Write recipe and manifest: components, origins, plugin versions, machine, and `facts` about the data."""
+        write_atomically(self.path / RECIPE, configuration.to_toml().encode())
+        self.manifest |= {
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "recipe": configuration.table(),
+            "origins": configuration.origins(),
+            "notes": list(configuration.notes),
+            "plugins": [
+                {"distribution": one.distribution, "version": one.version, "plugin": one.name, "status": one.status}
+                for one in registry.plugins
+            ],
+            "machine": machine(),
+            **facts,
+        }
+        self.update()
+
+    def update(self, **facts: Any) -> None:
+        """Add facts to the manifest and write it."""
+        self.manifest |= facts
+        write_atomically(self.path / MANIFEST, (json.dumps(self.manifest, indent=2) + "\n").encode())
+
+    def batch(self, epoch: int, done: int, total: int) -> None:
+        """Nothing is written for a batch."""
+
+    def epoch(self, report: EpochReport) -> None:
+        """Append one line to the metrics."""
+        with (self.path / METRICS).open("a", encoding="utf-8") as metrics:
+            metrics.write(json.dumps(report.record()) + "\n")
+
+    def finish(self, status: str, weights: dict[str, Tensor], **facts: Any) -> None:
+        """Write the weights, then the last state of the manifest: `finished`, `interrupted` or `failed`."""
+        contiguous = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+        write_atomically(self.path / WEIGHTS, safetensors.torch.save(contiguous))
+        self.update(status=status, ended=datetime.now(UTC).isoformat(timespec="seconds"), **facts)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: a temporary file beside it, flushed to disk, then renamed."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were computed on."""
+    return {
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "eb-core": version("eb-core"),
+    }
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest of a run directory.
+
+    Raises:
+        UsageError: `path` is no run directory, or its manifest cannot be read.
+    """
+    file = path / MANIFEST
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} is no run: {error}", origin=str(file), advice="give a directory made by 'eb train'") from None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise UsageError(f"{file} has a format that this version does not read", advice="upgrade eb-core")
+    return manifest
+
+
+def read_weights(path: Path, network: torch.nn.Module) -> None:
+    """Load the weights of a run directory into `network`.
+
+    Raises:
+        UsageError: the file is missing or damaged, or belongs to another network.
+    """
+    file = path / WEIGHTS
+    try:
+        network.load_state_dict(safetensors.torch.load(file.read_bytes()))
+    except OSError as error:
+        raise UsageError(f"no weights: {error}", origin=str(path), advice="the run may have been killed") from None
+    except (SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"the weights do not fit: {reason}", origin=str(file), advice="the file is damaged or foreign") from None

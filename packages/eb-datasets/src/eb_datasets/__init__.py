@@ -1,0 +1,1 @@
+"""Data sets: the handwritten digits that ship with scikit-learn."""

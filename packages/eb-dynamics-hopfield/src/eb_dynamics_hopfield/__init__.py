@@ -1,0 +1,1 @@
+"""Hopfield energy and the relaxers that minimise it: asynchronous, synchronous, gradient flow."""

@@ -1,0 +1,1 @@
+"""Network recipes: the multi-layer perceptron."""

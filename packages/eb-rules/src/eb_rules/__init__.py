@@ -1,0 +1,1 @@
+"""Learning rules: equilibrium propagation with positive, negative and centred nudges."""

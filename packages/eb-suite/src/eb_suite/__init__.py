@@ -1,0 +1,1 @@
+"""Installs eb-core and the built-in plugins; holds no code of its own."""
