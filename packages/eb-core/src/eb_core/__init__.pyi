@@ -3,7 +3,13 @@ from .learning.contrast import contrast as contrast
 from .learning.rule import GradientEstimate as GradientEstimate, Rule as Rule
 from .registry.catalog import Registry as Registry
 from .registry.component import Component as Component
-from .registry.errors import EbError as EbError, Fault as Fault, PluginError as PluginError, RunError as RunError, UsageError as UsageError
+from .registry.errors import (
+    EbError as EbError,
+    Fault as Fault,
+    PluginError as PluginError,
+    RunError as RunError,
+    UsageError as UsageError,
+)
 from .registry.hookspecs import hookimpl as hookimpl
 from .registry.options import configurable as configurable, option as option
 from .settling.iterative import IterativeRelaxer as IterativeRelaxer
@@ -18,7 +24,12 @@ from .things.domain import Box as Box, Circle as Circle, Domain as Domain, Line 
 from .things.edge import Edge as Edge
 from .things.energy import Energy as Energy
 from .things.network import Layer as Layer, Model as Model, Network as Network
-from .training.api import TrainedNet as TrainedNet, TrainingResult as TrainingResult, load_run as load_run, train as train
+from .training.api import (
+    TrainedNet as TrainedNet,
+    TrainingResult as TrainingResult,
+    load_run as load_run,
+    train as train,
+)
 from .training.evaluation import Score as Score
 from .training.settings import TrainerSettings as TrainerSettings
 from .training.trainer import EpochReport as EpochReport, Observer as Observer, make_network as make_network

@@ -1,7 +1,7 @@
 """Handwritten digits, 8x8: the 1,797 images of the UCI test set that ship with scikit-learn.
 
-Fixed split: image i in file order is a test image if i is a multiple of 5 (360 images), a training image
-otherwise (1,437). Pixels are divided by 16, so they lie in [0, 1]. Writers occur in both splits.
+Fixed split: of each class in file order, the images 0, 5, 10, … are test images (364), the others training images
+(1,433). Pixels are divided by 16, so they lie in [0, 1]. Writers occur in both splits.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ from eb_core import Data, Dataset, configurable
 
 @configurable
 class Digits(Dataset):
-    """1,437 training and 360 test images of shape (1, 8, 8) in [0, 1], ten classes; nothing to download."""
+    """1,433 training and 364 test images of shape (1, 8, 8) in [0, 1], ten classes; nothing to download."""
 
     def load(self, data_dir: Path | None = None) -> Data:
         from sklearn.datasets import load_digits
@@ -21,5 +21,7 @@ class Digits(Dataset):
         digits = load_digits()
         x = (digits.images / 16).astype(np.float32)[:, None]
         y = digits.target.astype(np.int64)
-        test = np.arange(len(y)) % 5 == 0
+        test = np.zeros(len(y), dtype=bool)
+        for digit in range(10):
+            test[np.flatnonzero(y == digit)[::5]] = True
         return Data.from_arrays(x[~test], y[~test], test=(x[test], y[test]), classes=10, name="digits")

@@ -17,10 +17,10 @@ class Hopfield(IterativeRelaxer):
     """s_l <- argmin F over layer l, layer after layer; works on every energy that can minimise a unit."""
 
     order: Literal["colour", "forward"] = option(
-        "colour", help="colour by colour (odd layers, then even ones, on a chain) or from layer 1 to the last"
+        default="colour", help="colour by colour (odd layers, then even ones, on a chain) or from layer 1 to the last"
     )
     nudge: Literal["closed", "iterated"] = option(
-        "closed", help="nudged output in closed form, or o <- g - beta (o - y) as EBL's code does"
+        default="closed", help="nudged output in closed form, or o <- g - beta (o - y) as EBL's code does"
     )
 
     def sweep(self, work: Workspace) -> None:

@@ -20,7 +20,7 @@ class HopfieldEnergy(Energy):
     """E = sum 1/2 |s|^2 - couplings - biases; u = s, read-out s, off/on = 0/1."""
 
     output: Literal["linear", "boxed"] = option(
-        "linear", help="domain of the output layer: the line, or the box [0, 1] of the hidden layers"
+        default="linear", help="domain of the output layer: the line, or the box [0, 1] of the hidden layers"
     )
 
     gain = 0.7

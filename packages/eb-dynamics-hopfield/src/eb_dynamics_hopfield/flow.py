@@ -13,7 +13,9 @@ from eb_core import IterativeRelaxer, Workspace, configurable, option
 class GradientFlow(IterativeRelaxer):
     """s <- P(s - dt dF/ds): the continuous-time dynamics of EP in explicit Euler steps."""
 
-    dt: float = option(0.5, help="Euler step; stable while dt (1 + sigma + beta) < 2", unit="time constants", gt=0, le=2)
+    dt: float = option(
+        default=0.5, help="Euler step; stable while dt (1 + sigma + beta) < 2", unit="time constants", gt=0, le=2
+    )
 
     def sweep(self, work: Workspace) -> None:
         new = {

@@ -14,6 +14,8 @@ def eb_energies() -> list[Component]:
 def eb_relaxers() -> list[Component]:
     return [
         Component("hopfield", "eb_dynamics_hopfield.block:Hopfield", "layer after layer to its minimum (asynchronous)"),
-        Component("hopfield-sync", "eb_dynamics_hopfield.synchronous:HopfieldSync", "all layers at once from the old state"),
+        Component(
+            "hopfield-sync", "eb_dynamics_hopfield.synchronous:HopfieldSync", "all layers at once from the old state"
+        ),
         Component("gradient-flow", "eb_dynamics_hopfield.flow:GradientFlow", "projected gradient flow in Euler steps"),
     ]

@@ -17,7 +17,7 @@ class HopfieldSync(IterativeRelaxer):
     """s_l <- argmin F over layer l, all layers at once."""
 
     nudge: Literal["closed", "iterated"] = option(
-        "closed", help="nudged output in closed form, or o <- g - beta (o - y) as EBL's code does"
+        default="closed", help="nudged output in closed form, or o <- g - beta (o - y) as EBL's code does"
     )
 
     def sweep(self, work: Workspace) -> None:

@@ -10,9 +10,9 @@ from eb_core.things.dense import Dense
 class MLP(Model):
     """Dense edges between neighbours, a full bias on every layer but the input; biases start at zero."""
 
-    hidden: tuple[int, ...] = option((120,), help="units of each hidden layer; [] for none", ge=1)
+    hidden: tuple[int, ...] = option(default=(120,), help="units of each hidden layer; [] for none", ge=1)
     gain: tuple[float, ...] | None = option(
-        None,
+        default=None,
         help="weights start as U(+-gain / sqrt(fan-in)): one gain for each edge, or one for all; none: the energy's",
         gt=0,
     )
@@ -27,7 +27,9 @@ class MLP(Model):
         gains = self.gain or (None,)
         if len(gains) not in (1, edges):
             raise UsageError(
-                f"{len(gains)} gains for {edges} edges", origin="option 'gain' of model 'mlp'", advice="give one for each edge"
+                f"{len(gains)} gains for {edges} edges",
+                origin="option 'gain' of model 'mlp'",
+                advice="give one for each edge",
             )
         names = ["input", *(f"hidden{index + 1}" for index in range(len(self.hidden))), "output"]
         sizes = [math.prod(input_shape), *self.hidden, outputs]

@@ -24,9 +24,9 @@ class EquilibriumPropagation(Rule):
     """
 
     variant: Literal["positive", "negative", "centered"] = option(
-        "centered", help="which two nudges are contrasted: (0, b), (-b, 0) or (-b, b)"
+        default="centered", help="which two nudges are contrasted: (0, b), (-b, 0) or (-b, b)"
     )
-    beta: float = option(0.2, help="strength b of the nudge", unit="energy per cost", gt=0)
+    beta: float = option(default=0.2, help="strength b of the nudge", unit="energy per cost", gt=0)
 
     def strengths(self) -> tuple[float, float]:
         """(beta1, beta2)."""

@@ -38,6 +38,8 @@ def layer_from_flags(
             key, equals, value = pair.partition("=")
             if not equals or not key.strip():
                 faults.append(Fault(f"'{pair}' is not KEY=VALUE", f"--{kind}-opt", "write for example steps=20"))
+            elif key.strip() == "name" and kind != TRAINER:
+                faults.append(Fault(f"'name' is no option of a {kind}", f"--{kind}-opt {pair}", f"write --{kind} NAME"))
             else:
                 sections.setdefault(kind, {})[key.strip()] = (Text(value.strip()), f"--{kind}-opt {pair}")
     for key, text in settings.items():

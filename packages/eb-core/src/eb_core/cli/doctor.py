@@ -32,8 +32,8 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
         checked += 1
         try:
             read_recipe(registry, offer.qualified)
-        except (EbError, OSError) as error:
-            faults.append(Fault(f"recipe '{offer.component.name}' cannot be read: {error}", offer.qualified))
+        except EbError as error:
+            faults += error.faults
     if as_json:
         plugins = {f"{plugin.distribution}/{plugin.name}": plugin.status for plugin in registry.plugins}
         print_json({**facts, "plugins": plugins, "checked": checked, "faults": [attrs.asdict(one) for one in faults]})
@@ -70,7 +70,7 @@ def _facts() -> dict[str, str]:
 
         gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
         facts["torch"] = f"{torch.__version__}, {torch.get_num_threads()} threads, {gpu}"
-    except ImportError as error:
-        facts["torch"] = f"cannot be imported: {error}"
+    except Exception as error:  # noqa: BLE001 - a damaged torch raises anything; to say so is this command's task
+        facts["torch"] = f"cannot be used: {type(error).__name__}: {error}"
     facts |= {name: value for name, value in sorted(os.environ.items()) if name.startswith("EB_")}
     return facts

@@ -9,7 +9,7 @@ import typer
 from eb_core.cli.choices import layer_from_flags, names_of
 from eb_core.cli.listing import AsJson
 from eb_core.cli.render import guarded, out, print_json
-from eb_core.registry import Registry
+from eb_core.registry import Registry, UsageError
 from eb_core.registry.errors import raise_if_any
 
 
@@ -28,6 +28,12 @@ def evaluate(
     from eb_core.training.prepare import configure
 
     registry: Registry = context.obj
+    if dataset_opt and dataset is None:
+        raise UsageError(
+            "options of a data set without its name",
+            origin=f"--dataset-opt {dataset_opt[0]}",
+            advice="add --dataset NAME; without it, the run's own data are loaded again as they were",
+        )
     net = load_run(run, registry=registry, device=device)
     if dataset is None:
         data = load_run_data(run, data_dir=data_dir, registry=registry)
@@ -40,4 +46,5 @@ def evaluate(
         print_json({"run": str(run), "data": data.name, **attrs.asdict(score)})
         return
     split = "test" if data.test else "training"
-    out.print(f"{data.name}, {score.samples} {split} samples: loss {score.loss:.4f}, [bold green]accuracy {score.accuracy:.2%}[/]")
+    out.print(f"{data.name}, {score.samples} {split} samples: loss {score.loss:.4f}")
+    out.print(f"[bold green]accuracy {score.accuracy:.2%}[/]")

@@ -28,16 +28,27 @@ def list_plugins(context: typer.Context, as_json: AsJson = False) -> None:
     for kind in HOOKS.values():
         for index, offer in enumerate(registry.offers(kind)):
             label = f"[bold]{kind}[/]" if index == 0 else ""
-            components.add_row(label, f"[cyan]{offer.component.name}[/]", escape(offer.component.summary), offer.plugin.distribution)
+            components.add_row(
+                label,
+                f"[cyan]{offer.component.name}[/]",
+                escape(offer.component.summary),
+                escape(offer.plugin.distribution),
+            )
     out.print(components)
     out.print()
     plugins = table("package", "version", "status", "plugin")
     for plugin in registry.plugins:
-        plugins.add_row(plugin.distribution, plugin.version, f"[{_COLOURS[plugin.status]}]{plugin.status}[/]", plugin.module)
+        plugins.add_row(
+            escape(plugin.distribution),
+            escape(plugin.version),
+            f"[{_COLOURS[plugin.status]}]{plugin.status}[/]",
+            escape(plugin.module),
+        )
     out.print(plugins)
     for plugin in registry.plugins:
         for fault in plugin.faults:
-            out.print(f"\n[{_COLOURS[plugin.status]}]{plugin.distribution}[/] is {plugin.status}: {escape(fault.what)}")
+            name = f"[{_COLOURS[plugin.status]}]{escape(plugin.distribution)}[/]"
+            out.print(f"\n{name} is {plugin.status}: {escape(fault.what)}")
             if fault.origin:
                 out.print(f"  [dim]from:[/] {escape(fault.origin)}")
             if fault.advice:
@@ -64,7 +75,9 @@ def describe(
     """Show what a component does, its options with default, range and unit, and where it comes from."""
     registry: Registry = context.obj
     if kind not in (*KINDS, "recipe", TRAINER):
-        raise UsageError(f"no kind is called '{kind}'", origin="KIND", advice=did_you_mean(kind, [*KINDS, "recipe", TRAINER]))
+        raise UsageError(
+            f"no kind is called '{kind}'", origin="KIND", advice=did_you_mean(kind, [*KINDS, "recipe", TRAINER])
+        )
     if kind == TRAINER:
         _show(kind, Component("trainer", TRAINER_TARGET), _trainer_class(), as_json)
         return
@@ -86,16 +99,18 @@ def _trainer_class() -> type:
 
 def _show(kind: str, component: Component, cls: type, as_json: bool) -> None:
     kinds = option_types(cls)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": field.name,
             "type": type_name(kinds[field.name]),
-            "default": component.preset.get(field.name, default_of(field)),
+            "default": None if default is attrs.NOTHING else default,
+            "required": default is attrs.NOTHING,
             "range": spec.range(),
             "unit": spec.unit,
             "help": spec.help,
         }
         for field, spec in fields(cls)
+        for default in (component.preset.get(field.name, default_of(field)),)
     ]
     text = inspect.getdoc(cls) or ""
     if as_json:
@@ -104,7 +119,9 @@ def _show(kind: str, component: Component, cls: type, as_json: bool) -> None:
     out.print(f"[bold]{kind} [cyan]{component.name}[/][/]  [dim]{component.target}[/]")
     out.print(f"\n{escape(text)}\n")
     if component.preset:
-        out.print("preset: " + escape(", ".join(f"{key} = {value!r}" for key, value in component.preset.items())) + "\n")
+        out.print(
+            "preset: " + escape(", ".join(f"{key} = {value!r}" for key, value in component.preset.items())) + "\n"
+        )
     if component.recipe:
         out.print(f"default recipe: {component.recipe}\n")
     if not rows:
@@ -114,6 +131,7 @@ def _show(kind: str, component: Component, cls: type, as_json: bool) -> None:
     for row in rows:
         limits = "; ".join(part for part in (row["range"], row["unit"]) if part)
         default = "none" if row["default"] is None else str(row["default"])
+        default = "(must be given)" if row["required"] else default
         options.add_row(
             f"[cyan]{row['name']}[/]",
             escape(default),

@@ -1,5 +1,6 @@
 """The command `eb`. typer lives in this package and nowhere else; torch is imported only by commands that need it."""
 
+import argparse
 import importlib.metadata
 import os
 import sys
@@ -10,14 +11,17 @@ import typer
 from eb_core.cli.doctor import doctor
 from eb_core.cli.evaluate import evaluate
 from eb_core.cli.listing import describe, list_plugins
-from eb_core.cli.render import report
+from eb_core.cli.render import TRACEBACK_VARIABLE, report
 from eb_core.cli.train import train
-from eb_core.registry import PluginFilter, Registry
+from eb_core.registry import Registry
 from eb_core.registry.discovery import ALLOW_VARIABLE, DENY_VARIABLE
 
 app = typer.Typer(
     name="eb",
     help="Energy-based learning: networks that settle to a minimum of an energy, and learn from where they settle.",
+    epilog="Anywhere on the line: --plugins-allow PATTERNS and --plugins-deny PATTERNS (names of packages or plugins, "
+    f"comma-separated, * and ? allowed; also {ALLOW_VARIABLE}, {DENY_VARIABLE}), --traceback for the whole way "
+    "to an error.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -31,22 +35,13 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback()
-def options(
+def _root(
     context: typer.Context,
-    allow: Annotated[
-        str | None, typer.Option("--plugins-allow", metavar="PATTERNS", help="Load only these plugins.", envvar=ALLOW_VARIABLE)
-    ] = None,
-    deny: Annotated[
-        str | None, typer.Option("--plugins-deny", metavar="PATTERNS", help="Never load these.", envvar=DENY_VARIABLE)
-    ] = None,
-    traceback: Annotated[bool, typer.Option("--traceback", help="Show the whole traceback of an error.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
-    """Options of every command; they stand before the command's name."""
-    if traceback:
-        os.environ["EB_TRACEBACK"] = "1"
-    plugin_filter = PluginFilter.from_environment({ALLOW_VARIABLE: allow or "", DENY_VARIABLE: deny or ""})
-    context.obj = Registry.installed(plugin_filter)
+    context.obj = Registry.installed()
 
 
 for command in (list_plugins, describe, doctor, train, evaluate):
@@ -54,8 +49,18 @@ for command in (list_plugins, describe, doctor, train, evaluate):
 
 
 def main() -> None:
-    """Entry point of the console script: Ctrl-C before a command has begun also ends with one line."""
+    """Entry point of the console script.
+
+    The flags about plugins become environment variables before typer sees the line: so they are valid anywhere
+    on it, and shell completion obeys them too.
+    """
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, prog="eb")
+    early.add_argument("--plugins-allow", dest=ALLOW_VARIABLE)
+    early.add_argument("--plugins-deny", dest=DENY_VARIABLE)
+    early.add_argument("--traceback", dest=TRACEBACK_VARIABLE, action="store_const", const="1")
     try:
-        app()
+        flags, rest = early.parse_known_args()
+        os.environ |= {name: value for name, value in vars(flags).items() if value is not None}
+        app(rest)
     except KeyboardInterrupt as error:
         sys.exit(report(error))

@@ -86,7 +86,9 @@ def show_summary(console: Console, result: TrainingResult) -> None:
     """The outcome, the curve in one line, and what to do next."""
     scores = [report.validation or report.train for report in result.reports]
     which = "validation" if result.reports[-1].validation else "training"
-    console.print(f"\n{which} accuracy {sparkline([score.accuracy for score in scores])}  weights of epoch {result.best_epoch}")
+    console.print(
+        f"\n{which} accuracy {sparkline([score.accuracy for score in scores])}  weights of epoch {result.best_epoch}"
+    )
     if result.test:
         wrong = round((1 - result.test.accuracy) * result.test.samples)
         console.print(

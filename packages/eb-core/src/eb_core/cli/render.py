@@ -19,9 +19,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 INTERRUPTED = 130
+TRACEBACK_VARIABLE = "EB_TRACEBACK"
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 def table(*columns: str, title: str | None = None) -> Table:
@@ -47,31 +48,35 @@ def show_fault(fault: Fault) -> None:
 
 
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn exceptions of a command into messages and exit codes; a traceback only with EB_TRACEBACK=1."""
+    """Turn exceptions of a command into messages and exit codes; a traceback only when asked for."""
 
     @functools.wraps(command)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
-        except (EbError, KeyboardInterrupt, OSError, ValueError, RuntimeError) as error:
-            raise typer.Exit(report(error)) from None
+        except typer.Exit:
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            raise typer.Exit(report(error)) from error
 
     return wrapper
 
 
 def report(error: BaseException) -> int:
     """Show an error and give the exit code that belongs to it."""
-    if os.environ.get("EB_TRACEBACK") == "1":
+    if os.environ.get(TRACEBACK_VARIABLE) == "1":
         traceback.print_exception(error)
     if isinstance(error, BrokenPipeError):
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the reader has gone; say nothing more
         return 0
     if isinstance(error, KeyboardInterrupt):
         err.print("[bold yellow]interrupted[/]")
+        _show_notes(error)
         return INTERRUPTED
     if isinstance(error, EbError):
         for fault in error.faults:
             show_fault(fault)
+        _show_notes(error)
         return error.exit_code
     frame = traceback.extract_tb(error.__traceback__)[-1]
     text = " ".join(str(error).split())
@@ -79,7 +84,14 @@ def report(error: BaseException) -> int:
         Fault(
             f"{type(error).__name__}: {text}",
             f"{frame.filename}, line {frame.lineno}",
-            "EB_TRACEBACK=1 shows the whole way there",
+            "--traceback shows the whole way there",
         )
     )
+    _show_notes(error)
     return 1
+
+
+def _show_notes(error: BaseException) -> None:
+    """What was noted on the way up: where the weights so far are, say."""
+    for note in getattr(error, "__notes__", ()):
+        err.print(escape(note))

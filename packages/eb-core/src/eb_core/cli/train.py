@@ -1,5 +1,6 @@
 """`eb train`: from names, options and recipes to a run directory."""
 
+import contextlib
 import statistics
 import sys
 from pathlib import Path
@@ -11,8 +12,8 @@ from rich.markup import escape
 
 from eb_core.cli.choices import layer_from_flags, names_of
 from eb_core.cli.render import err, guarded, out, print_json, table
-from eb_core.registry import Configuration, Registry, UsageError, read_recipe
-from eb_core.registry.errors import raise_if_any
+from eb_core.registry import Configuration, EbError, Registry, UsageError, read_recipe
+from eb_core.registry.errors import gathered, raise_together
 from eb_core.registry.recipes import TRAINER
 
 Options = Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", show_default=False)]
@@ -30,7 +31,9 @@ def train(
     backend: Annotated[str | None, typer.Option(help="Where it settles.", autocompletion=names_of("backend"))] = None,
     recipe: Annotated[
         list[str] | None,
-        typer.Option(help="Recipe name or FILE.toml; later ones lie over earlier ones.", autocompletion=names_of("recipe")),
+        typer.Option(
+            help="Recipe name or FILE.toml; later ones lie over earlier ones.", autocompletion=names_of("recipe")
+        ),
     ] = None,
     model_opt: Options = None,
     energy_opt: Options = None,
@@ -68,23 +71,17 @@ def train(
     settings = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "device": device, "dtype": dtype}
     settings |= {"threads": threads, "seed": seed}
     flags, faults = layer_from_flags(names, options, settings)
+    errors: list[EbError] = [UsageError(*faults)] if faults else []
     layers = []
     for one in recipe or []:
-        try:
+        with gathered(errors):
             layers.append(read_recipe(registry, one))
-        except UsageError as error:
-            faults += error.faults
-    try:
-        configuration = configure(registry, [*layers, flags])
-    except UsageError as error:
-        raise_if_any([*faults, *error.faults])
-        raise
     if not dry_run:
-        try:
+        with gathered(errors):
             Run.check_folder(output)
-        except UsageError as error:
-            faults += error.faults
-    raise_if_any(faults)
+    with gathered(errors):
+        configuration = configure(registry, [*layers, flags])
+    raise_together(errors)
     if dry_run:
         _show_configuration(configuration, as_json)
         return
@@ -105,20 +102,15 @@ def _run(registry: Registry, configuration: Configuration, data_dir: Path | None
     from eb_core.cli.progress import TrainingView, show_summary
     from eb_core.training.api import run_training
 
-    console = err if as_json or not sys.stdout.isatty() and as_json else out
+    console = err if as_json else out
     settings = configuration[TRAINER]
     parts = {kind: section.name for kind, section in configuration.sections.items() if kind != TRAINER}
     title = "  ".join(f"[dim]{kind}[/] [cyan]{escape(name)}[/]" for kind, name in parts.items())
     for note in configuration.notes:
         console.print(f"[yellow]note:[/] {escape(note)}")
-    with TrainingView(console, settings.epochs, f"{title}  [dim]seed[/] {settings.seed}") as view:
-        try:
-            result = run_training(configuration, registry, data_dir=data_dir, out=output, observers=[view])
-        except KeyboardInterrupt as interrupt:
-            path = getattr(interrupt, "run", None)
-            if path:
-                err.print(f"the weights so far are in {escape(str(path))}")
-            raise
+    quiet = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
+    with quiet, TrainingView(console, settings.epochs, f"{title}  [dim]seed[/] {settings.seed}") as view:
+        result = run_training(configuration, registry, data_dir=data_dir, out=output, observers=[view])
     show_summary(console, result)
     return {
         "run": str(result.path),
@@ -156,7 +148,9 @@ def _show_configuration(configuration: Configuration, as_json: bool) -> None:
         shown.add_row(f"[bold]{kind}[/]", "", f"[cyan]{escape(section.name)}[/]", "")
         for name, (value, origin) in section.values.items():
             text = "none" if value is None else str(value)
-            shown.add_row("", name, escape(text), f"[dim]{escape(origin)}[/]" if origin == "default" else escape(origin))
+            shown.add_row(
+                "", name, escape(text), f"[dim]{escape(origin)}[/]" if origin == "default" else escape(origin)
+            )
     out.print(shown)
     for note in configuration.notes:
         out.print(f"[yellow]note:[/] {escape(note)}")

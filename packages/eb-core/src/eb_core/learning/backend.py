@@ -31,11 +31,11 @@ class Session(ABC):
 
     def program(self) -> None:
         """Send the network's current parameters to the device; called after every weight update."""
-        return None
+        return
 
     def close(self) -> None:
         """Give the device back."""
-        return None
+        return
 
     def __enter__(self) -> Self:
         return self

@@ -3,8 +3,10 @@
 Not installed, broken, disabled, incompatible, in conflict and misspelt are different messages.
 """
 
+import contextlib
 import importlib
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import EntryPoint
@@ -14,8 +16,9 @@ from typing import Any, Final
 import attrs
 
 from eb_core.registry.component import HOOKS, KINDS, Component
-from eb_core.registry.discovery import Plugin, PluginFilter, discover
+from eb_core.registry.discovery import Plugin, PluginFilter, canonical, discover
 from eb_core.registry.errors import Fault, PluginError, UsageError, did_you_mean
+from eb_core.registry.options import option_types
 
 PREFER_VARIABLE: Final = "EB_PLUGINS_PREFER"
 
@@ -73,23 +76,25 @@ class Registry:
     @cached_property
     def plugins(self) -> tuple[Plugin, ...]:
         """Every plugin with its final status; those that share a name with another one are in conflict."""
-        rivals: dict[str, list[Fault]] = {}
+        rivals: dict[tuple[str, str], list[Fault]] = {}
         for kind in HOOKS.values():
             for name in self.names(kind):
                 offers = self._offers(kind, name)
                 if len(offers) < 2 or self._preferred(offers):
                     continue
-                shown = " and ".join(offer.qualified for offer in offers)
+                shown = " and ".join(f"{offer.plugin.distribution} ({offer.plugin.module})" for offer in offers)
                 for offer in offers:
-                    fault = Fault(f"{kind} '{name}' is offered twice: {shown}", "", f"write '{offer.qualified}'")
-                    rivals.setdefault(offer.plugin.module, []).append(fault)
+                    own = [one for one in offers if one.qualified == offer.qualified]
+                    advice = f"write '{offer.qualified}'" if len(own) == 1 else "report it to the plugin's authors"
+                    fault = Fault(f"{kind} '{name}' is offered twice: by {shown}", "", advice)
+                    rivals.setdefault((offer.plugin.distribution, offer.plugin.name), []).append(fault)
         return tuple(
             attrs.evolve(
                 plugin,
                 status="conflict" if plugin.status == "ok" else plugin.status,
-                faults=(*plugin.faults, *rivals[plugin.module]),
+                faults=(*plugin.faults, *rivals[plugin.distribution, plugin.name]),
             )
-            if plugin.module in rivals
+            if (plugin.distribution, plugin.name) in rivals
             else plugin
             for plugin in self._found
         )
@@ -109,10 +114,13 @@ class Registry:
 
     def _preferred(self, offers: list[Offer]) -> Offer | None:
         for distribution in self._prefer:
-            for offer in offers:
-                if offer.plugin.distribution == distribution:
-                    return offer
+            own = [offer for offer in offers if offer.plugin in self._from(distribution)]
+            if len(own) == 1:
+                return own[0]
         return None
+
+    def _from(self, distribution: str) -> list[Plugin]:
+        return [plugin for plugin in self._found if canonical(plugin.distribution) == canonical(distribution)]
 
     def find(self, kind: str, name: str, origin: str = "") -> Component:
         """The component of this kind called `name`, `distribution:name` or `module:Class`.
@@ -123,41 +131,46 @@ class Registry:
         """
         distribution, colon, bare = name.partition(":")
         if colon:
-            for offer in self._offers(kind, bare):
-                if offer.plugin.distribution == distribution:
-                    return offer.component
-            if kind in KINDS and distribution not in {plugin.distribution for plugin in self._found}:
+            owners = self._from(distribution)
+            if kind in KINDS and not owners:
                 return self._from_import_path(kind, name, origin)
-        offers = self._offers(kind, name)
+            offers = [offer for offer in self._offers(kind, bare) if offer.plugin in owners]
+        else:
+            offers = self._offers(kind, name)
         if len(offers) == 1:
             return offers[0].component
         if offers:
             preferred = self._preferred(offers)
             if preferred:
                 return preferred.component
-            ways = " or ".join(f"'{offer.qualified}'" for offer in offers)
+            ways = sorted({f"'{offer.qualified}'" for offer in offers})
             raise PluginError(
                 f"{kind} '{name}' is offered by {len(offers)} plugins",
                 origin=origin,
-                advice=f"write {ways}, or set {PREFER_VARIABLE} to the package you prefer",
+                advice=f"write {' or '.join(ways)}, or set {PREFER_VARIABLE} to the package you prefer"
+                if len(ways) > 1
+                else "one package offers it twice: report it to its authors",
             )
         raise self._missing(kind, name, origin)
 
     def _missing(self, kind: str, name: str, origin: str) -> UsageError | PluginError:
-        provider = PROVIDERS.get((kind, name))
-        for plugin in self._found:
-            if plugin.distribution == provider and plugin.status != "ok":
+        stated = name.partition(":")[0] if ":" in name else ""
+        provider = stated or PROVIDERS.get((kind, name), "")
+        owners = self._from(provider)
+        for plugin in owners:
+            if plugin.status != "ok":
                 reason = plugin.faults[0].what if plugin.faults else "no reason given"
                 return PluginError(
                     f"{kind} '{name}' comes from {provider}, which is {plugin.status}: {reason}",
                     origin=origin,
                     advice="see 'eb doctor'",
                 )
-        if provider:
+        if provider and not stated and not owners:
             return PluginError(
                 f"{kind} '{name}' is not installed", origin=origin, advice=f"pip install {provider}, which brings it"
             )
-        advice = did_you_mean(name, self.names(kind))
+        known = [offer.qualified for offer in self.offers(kind)] if stated else self.names(kind)
+        advice = did_you_mean(name, known)
         lame = [f"{plugin.distribution} is {plugin.status}" for plugin in self._found if plugin.status in _NOT_USABLE]
         if lame:
             advice += " (" + "; ".join(lame) + ": see 'eb doctor')"
@@ -181,7 +194,8 @@ class Registry:
         """
         origin = f"target {component.target} of {kind} '{component.name}'"
         try:
-            loaded = resolve(component.target)
+            with contextlib.redirect_stdout(sys.stderr):
+                loaded = resolve(component.target)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -197,7 +211,31 @@ class Registry:
                 origin=origin,
                 advice=f"derive it from eb_core.{contract.__name__}",
             )
+        flaw = _flaw(loaded)
+        if flaw:
+            raise PluginError(f"{component.target} cannot be used: {flaw}", origin=origin, advice="mend the class")
         return loaded
+
+    def recipe_of(self, model: Component) -> str | None:
+        """Name of the default recipe of a model; one of the model's own package goes before others' of that name."""
+        owners = {offer.plugin.distribution for offer in self.offers("model") if offer.component is model}
+        rivals = self._offers("recipe", model.recipe or "")
+        own = [offer.qualified for offer in rivals if offer.plugin.distribution in owners]
+        return own[0] if len(rivals) > 1 and own else model.recipe
+
+
+def _flaw(cls: type[Any]) -> str | None:
+    """Why no instance can be made of a class that fulfils its contract on paper."""
+    missing = sorted(getattr(cls, "__abstractmethods__", ()))
+    if missing:
+        return f"it lacks {', '.join(missing)}"
+    if "__attrs_attrs__" not in vars(cls):
+        return "it is not decorated with @configurable"
+    try:
+        names = option_types(cls)
+    except Exception as error:  # noqa: BLE001 - annotations are evaluated here: anything may be raised
+        return f"the type of an option cannot be read: {type(error).__name__}: {error}"
+    return "an option must not be called 'name', which is the component's own" if "name" in names else None
 
 
 _NOT_USABLE = ("broken", "incompatible", "disabled")

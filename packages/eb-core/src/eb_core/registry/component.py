@@ -73,6 +73,8 @@ class Component:
         )
         if not pattern.fullmatch(self.target):
             return f"target {self.target!r} of {self.name!r} must look like '{shape}'"
-        if not isinstance(self.preset, Mapping):
-            return f"preset of {self.name!r} must be a mapping, not {self.preset!r}"
+        if not isinstance(self.preset, Mapping) or not all(isinstance(key, str) for key in self.preset):
+            return f"preset of {self.name!r} must map names of options to values, not {self.preset!r}"
+        if not isinstance(self.recipe, str | None):
+            return f"recipe of {self.name!r} must be the name of a recipe, not {self.recipe!r}"
         return None

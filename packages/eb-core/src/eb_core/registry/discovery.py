@@ -1,28 +1,33 @@
 """Find plugins, load each in its own try, call each hook in its own try; hide nothing.
 
 pluggy's own loader stops at the first plugin that raises, and one raising hook ends a whole collect.
-Here every plugin gets a plugin manager of its own, so a broken one stays in the list with its error
-and harms nobody. Allow- and deny-lists are applied before anything is imported.
+Here pluggy only tells which functions are hooks; each one is called by itself, so a broken one stays in
+the list with its error and harms nobody. Allow- and deny-lists are applied before anything is imported.
 """
 
+import contextlib
 import os
+import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
-from importlib.metadata import EntryPoint, entry_points
+from functools import partial
+from importlib.metadata import EntryPoint, distributions, entry_points
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Final, Literal, TypeVar
 
 import attrs
 import pluggy
 
 from eb_core.registry import hookspecs
 from eb_core.registry.component import HOOKS, PLUGIN_API, Component
-from eb_core.registry.errors import Fault
+from eb_core.registry.errors import Fault, did_you_mean
 
 GROUP: Final = "eb.plugins"
 ALLOW_VARIABLE: Final = "EB_PLUGINS_ALLOW"
 DENY_VARIABLE: Final = "EB_PLUGINS_DENY"
 
+T = TypeVar("T")
 Status = Literal["ok", "disabled", "broken", "incompatible", "conflict"]
 
 
@@ -64,19 +69,28 @@ class PluginFilter:
     def refusal(self, *names: str) -> Fault | None:
         """Why a plugin known by any of `names` is not to be loaded, or None."""
         for pattern in self.deny:
-            if any(fnmatchcase(name, pattern) for name in names):
+            if _fits(pattern, names):
                 return Fault(
                     f"denied by the pattern '{pattern}'",
                     f"{DENY_VARIABLE} or --plugins-deny",
                     "take the pattern away to load it",
                 )
-        if not any(fnmatchcase(name, pattern) for pattern in self.allow for name in names):
+        if not any(_fits(pattern, names) for pattern in self.allow):
             return Fault(
                 f"not in the allow-list {','.join(self.allow)}",
                 f"{ALLOW_VARIABLE} or --plugins-allow",
                 f"add '{names[0]}' to load it",
             )
         return None
+
+
+def canonical(distribution: str) -> str:
+    """`My_Plugin` and `my.plugin` name the same package as `my-plugin`, as everywhere in Python packaging."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def _fits(pattern: str, names: Iterable[str]) -> bool:
+    return any(fnmatchcase(canonical(name), canonical(pattern)) for name in names)
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -89,14 +103,31 @@ def discover(plugin_filter: PluginFilter, points: Iterable[EntryPoint] | None = 
     Args:
         points: entry points to use instead of the installed ones.
     """
-    found = entry_points(group=GROUP) if points is None else points
-    plugins = [_load(point, plugin_filter) for point in found]
+    found, unreadable = _installed() if points is None else (points, [])
+    plugins = [*unreadable, *(_load(point, plugin_filter) for point in found)]
     return tuple(sorted(plugins, key=lambda plugin: (plugin.distribution, plugin.name)))
 
 
+def _installed() -> tuple[Iterable[EntryPoint], list[Plugin]]:
+    """Entry points of all packages, and those of ours whose list of entry points cannot be read."""
+    with contextlib.suppress(Exception):
+        return entry_points(group=GROUP), []
+    found: list[EntryPoint] = []
+    unreadable = []
+    once = {canonical(one.name or ""): one for one in reversed([*distributions()])}  # the first on the path wins
+    for one in once.values():
+        try:
+            found += one.entry_points.select(group=GROUP)
+        except Exception as error:  # noqa: BLE001 - the call above ends here; now it hides nobody else
+            if GROUP in (one.read_text("entry_points.txt") or ""):
+                fault = Fault(f"its entry points cannot be read: {error}", "entry_points.txt", "install it again")
+                unreadable.append(Plugin("?", one.name or "?", one.version or "?", "?", "broken", faults=(fault,)))
+    return found, unreadable
+
+
 def _load(point: EntryPoint, plugin_filter: PluginFilter) -> Plugin:
-    distribution = point.dist.name if point.dist else point.module.split(".")[0]
-    version = point.dist.version if point.dist else "?"
+    distribution = (point.dist and point.dist.name) or point.value.partition(":")[0].partition(".")[0]
+    version = (point.dist and point.dist.version) or "?"
 
     def plugin(status: Status, *faults: Fault, components: Mapping[str, tuple[Component, ...]] | None = None) -> Plugin:
         return Plugin(point.name, distribution, version, point.value, status, components or {}, faults)
@@ -104,34 +135,46 @@ def _load(point: EntryPoint, plugin_filter: PluginFilter) -> Plugin:
     refusal = plugin_filter.refusal(distribution, point.name)
     if refusal:
         return plugin("disabled", refusal)
-    module, fault = _guarded(point.load, f"import of {point.value}", f"plugin '{point.name}' of {distribution}")
+    origin = f"plugin '{point.name}' of {distribution}"
+    module, fault = _guarded(point.load, f"import of {point.value}", origin)
     if fault:
         return plugin("broken", fault)
-    incompatible = _api_fault(getattr(module, "EB_PLUGIN_API", None), point)
+    incompatible, fault = _guarded(lambda: _api_fault(module, point), "reading EB_PLUGIN_API", origin)
+    if fault:
+        return plugin("broken", fault)
     if incompatible:
         return plugin("incompatible", incompatible)
     components, faults = _collect(module, point)
     return plugin("broken" if faults else "ok", *faults, components=components)
 
 
-def _guarded(call: Callable[[], Any], what: str, origin: str) -> tuple[Any, Fault | None]:
-    """Result of `call`, or the fault it met. SystemExit counts; Ctrl-C goes through."""
+def _guarded(call: Callable[[], T], what: str, origin: str) -> tuple[T, None] | tuple[None, Fault]:
+    """Result of `call`, or the fault it met. SystemExit counts; Ctrl-C goes through.
+
+    What the plugin prints goes to stderr: stdout belongs to the command.
+    """
     try:
-        return call(), None
+        with contextlib.redirect_stdout(sys.stderr):
+            return call(), None
     except KeyboardInterrupt:
         raise
     except ModuleNotFoundError as error:
         advice = f"install the missing module '{error.name}', or the package that brings it"
         return None, Fault(f"{what} failed: {error}", origin, advice)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whatever a plugin raises is reported, not passed on
         text = " ".join(str(error).split())
-        return None, Fault(f"{what} failed: {type(error).__name__}: {text}", origin, "report it to the plugin's authors")
+        return None, Fault(
+            f"{what} failed: {type(error).__name__}: {text}", origin, "report it to the plugin's authors"
+        )
 
 
-def _api_fault(declared: object, point: EntryPoint) -> Fault | None:
+def _api_fault(module: object, point: EntryPoint) -> Fault | None:
+    declared = getattr(module, "EB_PLUGIN_API", None)
     origin = f"EB_PLUGIN_API in {point.value}"
     if declared is None:
-        return Fault("it does not say which plugin API it targets", origin, f'add the line EB_PLUGIN_API = "{PLUGIN_API}"')
+        return Fault(
+            "it does not say which plugin API it targets", origin, f'add the line EB_PLUGIN_API = "{PLUGIN_API}"'
+        )
     ours = tuple(int(part) for part in PLUGIN_API.split("."))
     try:
         major, minor = (int(part) for part in str(declared).split("."))
@@ -144,36 +187,54 @@ def _api_fault(declared: object, point: EntryPoint) -> Fault | None:
     return Fault(f"it targets plugin API {declared}, this eb-core offers {PLUGIN_API}", origin, advice)
 
 
-def _collect(module: Any, point: EntryPoint) -> tuple[dict[str, tuple[Component, ...]], list[Fault]]:
+def _collect(module: object, point: EntryPoint) -> tuple[dict[str, tuple[Component, ...]], list[Fault]]:
     """Call each hook of one plugin by itself."""
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-
-    def register() -> None:
-        manager.register(module, point.name)
-        manager.check_pending()
-
-    _, fault = _guarded(register, "registering its hooks", point.value)
-    faults = [fault] if fault else []
+    hooks, fault = _guarded(lambda: _hooks_of(module), "reading its hooks", point.value)
+    if hooks is None:
+        return {}, [fault] if fault else []
     components: dict[str, tuple[Component, ...]] = {}
-    for hook, kind in HOOKS.items():
-        caller = getattr(manager.hook, hook)
-        if not caller.get_hookimpls():
+    faults: list[Fault] = []
+    for hook, call in hooks:
+        if hook not in HOOKS:
+            faults.append(Fault(f"there is no hook called '{hook}'", point.value, did_you_mean(hook, HOOKS)))
             continue
-        results, fault = _guarded(caller, f"hook {hook}", point.value)
-        if fault:
-            faults.append(fault)
+        kind, origin = HOOKS[hook], f"hook {hook} in {point.value}"
+        earlier = components.get(kind, ())
+        found, fault = _guarded(partial(_validated, call, kind, origin, earlier), f"hook {hook}", point.value)
+        if found is None:
+            faults += [fault] if fault else []
             continue
-        records, bad = _validated(results[0] if results else (), kind, f"hook {hook} in {point.value}")
-        components[kind] = records
+        components[kind], bad = found
         faults += bad
     return components, faults
 
 
-def _validated(returned: object, kind: str, origin: str) -> tuple[tuple[Component, ...], list[Fault]]:
+def _hooks_of(module: object) -> list[tuple[str, Callable[[], object]]]:
+    """(hook, function) for each function that is marked with `hookimpl` or bears the name of a hook."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    hooks = []
+    for name in dir(module):
+        marked = manager.parse_hookimpl_opts(module, name)
+        if marked:
+            hooks.append((marked.get("specname") or name, getattr(module, name)))
+        elif name in HOOKS:
+            hooks.append((name, partial(_unmarked, name)))
+    return hooks
+
+
+def _unmarked(name: str) -> object:
+    raise TypeError(f"{name} lacks the line @hookimpl above it")
+
+
+def _validated(
+    call: Callable[[], object], kind: str, origin: str, earlier: tuple[Component, ...]
+) -> tuple[tuple[Component, ...], list[Fault]]:
+    """What a hook returns, after the `earlier` records of the same kind, and faults for what is no good record."""
+    returned = call()
     if not isinstance(returned, (list, tuple)):
-        return (), [Fault(f"it returned {type(returned).__name__}", origin, "return a list of Component records")]
-    good: list[Component] = []
+        fault = Fault(f"it returned {type(returned).__name__}", origin, "return a list of Component records")
+        return earlier, [fault]
+    good = [*earlier]
     faults = []
     for record in returned:
         problem = record.problem(kind) if isinstance(record, Component) else f"{record!r} is not a Component"

@@ -4,8 +4,9 @@ Every error a user can cause is an `EbError`. It holds one or more `Fault` recor
 recipe can be checked and all its problems reported at once, and the exit code of the command.
 """
 
+import contextlib
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
@@ -64,6 +65,22 @@ def raise_if_any(faults: Sequence[Fault], error: type[EbError] = UsageError) -> 
     """Raise `error` with all `faults`, or return when there are none."""
     if faults:
         raise error(*faults)
+
+
+@contextlib.contextmanager
+def gathered(errors: list[EbError]) -> Iterator[None]:
+    """Go on after a usage or plugin error, which is kept in `errors`; `raise_together` ends it."""
+    try:
+        yield
+    except (UsageError, PluginError) as error:
+        errors.append(error)
+
+
+def raise_together(errors: Sequence[EbError]) -> None:
+    """One error with the faults of all `errors`; a plugin in trouble goes before wrong usage. Nothing if none."""
+    if errors:
+        gravest = max(errors, key=lambda error: error.exit_code)
+        raise type(gravest)(*(fault for error in errors for fault in error.faults))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
     @configurable
     class Flow(Relaxer):
-        dt: float = option(0.5, help="step of the explicit Euler scheme", unit="time constants", gt=0, le=2)
+        dt: float = option(default=0.5, help="step of the explicit Euler scheme", unit="time constants", gt=0, le=2)
 
 `configurable` makes a frozen, keyword-only attrs class. attrs checks no types by itself, and its bounds
 accept True and inf; here bool is no number, a number is finite, and a wrong value names the option.
@@ -51,8 +51,8 @@ class OptionSpec:
 
 
 def option(
-    default: Any = attrs.NOTHING,
     *,
+    default: Any = attrs.NOTHING,
     help: str,
     unit: str = "",
     gt: float | None = None,
@@ -68,8 +68,8 @@ def option(
     spec = OptionSpec(help, unit, gt, ge, lt, le)
     factory = {"factory": lambda: default} if isinstance(default, Mapping) else {"default": default}
     return attrs.field(
-        **factory,  # type: ignore[arg-type]
-        converter=attrs.Converter(_convert, takes_self=True, takes_field=True),  # type: ignore[misc]
+        **factory,
+        converter=attrs.Converter(_convert, takes_self=True, takes_field=True),
         metadata={_METADATA: spec},
     )
 
@@ -101,7 +101,7 @@ def conform(value: Any, kind: Any, spec: OptionSpec) -> Any:
         inner = [arm for arm in get_args(kind) if arm is not type(None)]
         return _first_fit(value, inner, kind, spec)
     if origin is Literal:
-        if value not in get_args(kind) or isinstance(value, bool):
+        if (type(value), value) not in [(type(choice), choice) for choice in get_args(kind)]:
             raise ValueError(f"must be {type_name(kind)}; {did_you_mean(str(value), map(str, get_args(kind)))}")
         return value
     if origin is tuple:
@@ -138,11 +138,19 @@ def _scalar(value: Any, kind: Any, spec: OptionSpec) -> Any:
     if not fits[kind]:
         raise ValueError(f"must be {type_name(kind)}, not {value!r}")
     if kind in (int, float):
-        if not math.isfinite(value):
+        if not _is_finite(value, kind):
             raise ValueError(f"must be finite, not {value!r}")
         if not spec.admits(value):
             raise ValueError(f"must be {spec.range()}, not {value!r}")
     return kind(value)
+
+
+def _is_finite(value: float, kind: type) -> bool:
+    """Whether a number can be held by `kind`: a whole number can be too large for a float."""
+    try:
+        return kind is int or math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _arms(kind: Any) -> tuple[Any, ...]:
@@ -180,7 +188,7 @@ def fields(cls: type) -> Iterator[tuple["attrs.Attribute[Any]", OptionSpec]]:
 
 def default_of(field: "attrs.Attribute[Any]") -> Any:
     """Default value of an option, `attrs.NOTHING` when it must be given."""
-    default = field.default
+    default: Any = field.default
     return default.factory() if isinstance(default, attrs.Factory) else default  # type: ignore[arg-type]
 
 
@@ -205,14 +213,16 @@ class Text:
         for text in (self.text, _with_full_floats(self.text)):
             try:
                 return tomli.loads(f"value = {text}")["value"]
-            except tomli.TOMLDecodeError:
+            except (ValueError, RecursionError):  # no TOML, too many digits, too many brackets
                 continue
         return self.text
 
 
 def _with_full_floats(text: str) -> str:
-    """`.5` and `1.` as the `0.5` and `1.0` that TOML asks for."""
-    return re.sub(r"(?<=\d)\.(?!\d)", ".0", re.sub(r"(?<![\w.])\.(?=\d)", "0.", text))
+    """`.5` and `1.` as the `0.5` and `1.0` that TOML asks for; what is in quotes stays as it is."""
+    parts = re.split(r"""("[^"]*"|'[^']*')""", text)
+    parts[::2] = [re.sub(r"(?<=\d)\.(?!\d)", ".0", re.sub(r"(?<![\w.])\.(?=\d)", "0.", part)) for part in parts[::2]]
+    return "".join(parts)
 
 
 def structure(
@@ -223,7 +233,7 @@ def structure(
     Returns:
         the instance (None if anything is wrong), the values of all its options, and the faults.
     """
-    known = dict((field.name, (field, spec)) for field, spec in fields(typing.cast(type, cls)))
+    known = {field.name: (field, spec) for field, spec in fields(typing.cast(type, cls))}
     kinds = option_types(typing.cast(type, cls))
     faults = [
         Fault(f"{owner} has no option '{name}'", origin, did_you_mean(name, known))
@@ -240,7 +250,7 @@ def structure(
             continue
         value, origin = values[name]
         value = value.read(kinds[name]) if isinstance(value, Text) else value
-        value = None if value == "none" and _may_be_empty(kinds[name]) else value
+        value = None if isinstance(value, str) and value == "none" and _may_be_empty(kinds[name]) else value
         try:
             good[name] = conform(value, kinds[name], spec)
         except ValueError as error:

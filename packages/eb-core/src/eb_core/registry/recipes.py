@@ -27,7 +27,7 @@ import tomli_w
 
 from eb_core.registry.catalog import Registry, resolve
 from eb_core.registry.component import KINDS, Component
-from eb_core.registry.errors import EbError, Fault, PluginError, UsageError, did_you_mean
+from eb_core.registry.errors import Fault, PluginError, UsageError, did_you_mean
 from eb_core.registry.options import default_of, fields, structure
 
 TRAINER: Final = "trainer"
@@ -80,11 +80,10 @@ class Section:
     def written(self) -> dict[str, Any]:
         """The section as TOML values: every option, so that a later change of a default cannot matter."""
         table: dict[str, Any] = {} if not self.name else {"name": self.name}
-        defaults = {field.name: default_of(field) for field, _ in fields(type(self.instance))}
         for name, (value, _) in self.values.items():
             if value is not None:
                 table[name] = list(value) if isinstance(value, tuple) else value
-            elif defaults[name] is not None:
+            elif default_of(getattr(attrs.fields(type(self.instance)), name)) is not None:
                 table[name] = "none"
         return table
 
@@ -145,17 +144,21 @@ def recipe_text(component: Component) -> str:
     package, _, inside = component.target.partition(":")
     try:
         return importlib.resources.files(package).joinpath(inside).read_text(encoding="utf-8")
-    except (ImportError, OSError) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise PluginError(
-            f"recipe '{component.name}' cannot be read: {error}", origin=component.target, advice="mend the package"
-        ) from None
+            f"recipe '{component.name}' cannot be read: {type(error).__name__}: {error}",
+            origin=component.target,
+            advice="mend the package",
+        ) from error
 
 
 def parse_recipe(text: str, origin: str) -> Layer:
     """TOML text as a layer; `origin` says where it is from."""
     try:
         document = tomli.loads(text)
-    except tomli.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"not valid TOML: {error}", origin=origin, advice="mend the file at that place") from None
     faults = []
     sections: dict[str, Values] = {}
@@ -180,23 +183,25 @@ def resolve_layers(
         the configuration, lacking the sections that have faults, and all faults.
 
     Raises:
-        PluginError: a named component belongs to a plugin that cannot be used.
+        PluginError: a named component belongs to a plugin that cannot be used; with all other faults.
     """
     built_in = Layer({kind: {"name": (name, "built-in default")} for kind, name in BUILT_IN.items()})
     stack = [built_in, *_default_recipe(registry, layers), *layers]
     faults: list[Fault] = []
     sections: dict[str, Section] = {}
     notes: list[str] = []
+    in_plugins = False
     for kind in kinds:
         try:
             section, bad = _resolve_section(registry, stack, kind, notes)
-        except EbError as error:
-            if error.exit_code != UsageError.exit_code:
-                raise
+        except (UsageError, PluginError) as error:
+            in_plugins |= isinstance(error, PluginError)
             section, bad = None, list(error.faults)
         faults += bad
         if section:
             sections[kind] = section
+    if in_plugins:
+        raise PluginError(*faults)
     return Configuration(sections, tuple(notes)), faults
 
 
@@ -206,8 +211,8 @@ def _default_recipe(registry: Registry, layers: Sequence[Layer]) -> list[Layer]:
         return []
     model = next((name for layer in reversed(layers) if (name := layer.name_of("model"))), BUILT_IN["model"])
     try:
-        recipe = registry.find("model", model).recipe
-    except UsageError:
+        recipe = registry.recipe_of(registry.find("model", model))
+    except (UsageError, PluginError):
         return []  # the model's own section reports it, together with all other faults
     return [read_recipe(registry, recipe)] if recipe else []
 
@@ -218,6 +223,7 @@ def _resolve_section(
     for layer in reversed(stack):
         if kind in layer.instances:
             return _section_of(registry, kind, layer.instances[kind]), []
+    label = ""
     component: Component | None = None
     values: Values = {}
     for layer in stack:
@@ -227,6 +233,8 @@ def _resolve_section(
             if not isinstance(name, str):
                 raise UsageError(f"name of the {kind} must be text, not {name!r}", origin=origin)
             chosen = registry.find(kind, name, origin)
+            if component and chosen is not component:
+                values = {key: one for key, one in values.items() if one[1] != f"preset '{label}'"}
             if component and chosen.target != component.target:
                 if values:
                     notes.append(f"{kind} '{name}' replaces '{component.name}': {', '.join(values)} no longer apply")
@@ -236,7 +244,7 @@ def _resolve_section(
             label = name
         values |= given
     if kind == TRAINER:
-        cls, label, owner = resolve(TRAINER_TARGET), "", "the trainer"
+        cls, owner = resolve(TRAINER_TARGET), "the trainer"
     else:
         assert component is not None, "the built-in layer names every kind"
         cls, owner = registry.load(kind, component), f"{kind} '{label}'"
@@ -250,12 +258,19 @@ def _resolve_section(
 def _section_of(registry: Registry, kind: str, instance: Any) -> Section:
     """A section for an instance made in Python, under its registered name if it has one."""
     cls = type(instance)
+    contract = resolve(TRAINER_TARGET if kind == TRAINER else KINDS[kind])
+    if not isinstance(instance, contract):
+        raise UsageError(
+            f"the {kind} must be a name, a mapping or an instance of {contract.__name__}, not {instance!r}",
+            origin=f"{kind}=",
+            advice="call the class to make an instance" if isinstance(instance, type) else "",
+        )
     target = f"{cls.__module__}:{cls.__qualname__}"
     values = {field.name: (getattr(instance, field.name), "Python") for field, _ in fields(cls)}
     name = "" if kind == TRAINER else target
     for offer in registry.offers(kind):
         preset = offer.component.preset
-        if offer.component.target == target and all(values[key][0] == one for key, one in preset.items()):
+        if offer.component.target == target and all(values.get(key, ("",))[0] == one for key, one in preset.items()):
             name = offer.component.name
             break
     return Section(name, values, instance)

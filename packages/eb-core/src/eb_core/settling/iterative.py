@@ -24,24 +24,27 @@ NUDGED_SHARE = 0.2
 class IterativeRelaxer(Relaxer):
     """Base of relaxers that need to say only what one iteration does: implement `sweep`."""
 
-    steps: int = option(30, help="largest number of iterations in the free phase", unit="iterations", ge=1)
+    steps: int = option(default=30, help="largest number of iterations in the free phase", unit="iterations", ge=1)
     nudged_steps: int = option(
-        30, help="largest number of iterations in a nudged or clamped phase", unit="iterations", ge=1
+        default=30, help="largest number of iterations in a nudged or clamped phase", unit="iterations", ge=1
     )
     tol: float = option(
-        1e-4,
+        default=1e-4,
         help="a sample stops once max|P(s - dF/ds) - s| is at most this; 0 always runs all iterations",
         unit="units of the state",
         ge=0,
     )
     nudged_tol: float | None = option(
-        None,
+        default=None,
         help="the same for nudged phases; none means 0.2 |beta| tol (below 1e-6 use float64)",
         unit="units of the state",
         ge=0,
     )
     check_every: int = option(
-        3, help="iterations between two looks at the residual, each about as dear as one", unit="iterations", ge=1
+        default=3,
+        help="iterations between two looks at the residual, each about as dear as one",
+        unit="iterations",
+        ge=1,
     )
 
     @abstractmethod

@@ -30,7 +30,7 @@ class Nudge:
         curvature = energy.output_curvature + self.beta * slope[0]
         if curvature <= 0:
             raise UsageError(
-                f"beta = {self.beta:g} leaves the output a curvature of {curvature:g}: the nudged energy has no minimum",
+                f"beta = {self.beta:g} leaves the output curvature {curvature:g}: F has no minimum",
                 advice=f"keep beta above {-energy.output_curvature / slope[0]:g}",
             )
 

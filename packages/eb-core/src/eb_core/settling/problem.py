@@ -104,9 +104,7 @@ class Problem:
 
     def rest(self) -> State:
         """The energy's reference state, with the clamped units at their values."""
-        units = {
-            layer.name: self.energy.rest(layer, self.batch, self.x) for layer in self.network.unit_layers
-        }
+        units = {layer.name: self.energy.rest(layer, self.batch, self.x) for layer in self.network.unit_layers}
         return State({name: self.hold(name, value) for name, value in units.items()})
 
     def hold(self, layer: str, s: Tensor) -> Tensor:
@@ -147,7 +145,7 @@ class Problem:
             if edge.pre == self.network.input:
                 total = total - (edge.drive(self.x) * codes[edge.post][0]).flatten(1).sum(1)
             else:
-                drive = edge.drive(codes[edge.pre].flatten(0, 1)).unflatten(0, (-1, self.batch))
+                drive = edge.drive(codes[edge.pre].flatten(0, 1)).view(codes[edge.post].shape)
                 total = total - (drive * codes[edge.post]).transpose(0, 1).flatten(1).sum(1)
         return total
 

@@ -55,9 +55,7 @@ class Relaxer(ABC):
         """Carry `start` (default: the energy's rest) towards a minimum of F, fast and without autograd."""
 
     @abstractmethod
-    def iterate(
-        self, problem: Problem, state: State, steps: int, *, generator: torch.Generator | None = None
-    ) -> State:
+    def iterate(self, problem: Problem, state: State, steps: int, *, generator: torch.Generator | None = None) -> State:
         """Exactly `steps` iterations of the same dynamics, pure and differentiable."""
 
     def why_not(self, energy: Energy) -> str | None:

@@ -81,7 +81,7 @@ class Workspace:
         for edge in self._outgoing[name]:
             context = None if edge.linear else self._share(edge)[1]
             total = edge.pullback(self._code(edge.post), context, total)
-        return total.unflatten(0, (self.energy.channels, -1))
+        return total.view(self.energy.channels, -1, *total.shape[1:])
 
     def force(self, name: str, field: Tensor | None = None) -> Tensor:
         """-dF/ds of a layer, the nudge included; `field` replaces the local field (noise, say)."""
@@ -128,7 +128,9 @@ class Workspace:
             UsageError: no generator was given; nothing here draws from the global one.
         """
         if self._generator is None:
-            raise UsageError("this dynamics draws noise and got no generator", advice="pass generator=torch.Generator()")
+            raise UsageError(
+                "this dynamics draws noise and got no generator", advice="pass generator=torch.Generator()"
+            )
         like = self.units[name]
         noise = torch.randn(
             self._full_batch, *like.shape[1:], generator=self._generator, dtype=like.dtype, device=like.device

@@ -59,7 +59,8 @@ class Network(nn.Module):
         if len(layers) < 2:
             raise ValueError(f"a network needs an input and an output layer, not {len(layers)} layers")
         last = len(layers) - 1
-        roles: list[Role] = ["input", *("hidden" for _ in range(last - 1)), "output"]
+        hidden: list[Role] = ["hidden"] * (last - 1)
+        roles: list[Role] = ["input", *hidden, "output"]
         self.layers: dict[str, Layer] = {
             name: Layer(name, tuple(shape), role) for (name, shape), role in zip(layers, roles, strict=True)
         }
@@ -79,7 +80,7 @@ class Network(nn.Module):
         for end in (edge.pre, edge.post):
             if end not in self.layers:
                 raise ValueError(f"edge {name}: there is no layer '{end}'")
-        if edge.post == self.input or edge.pre == edge.post:
+        if edge.post in {self.input, edge.pre}:
             raise ValueError(f"edge {name}: an edge ends at another layer than it starts from, and never at the input")
         if name in self.edges:
             raise ValueError(f"edge {name} exists twice")
@@ -97,7 +98,7 @@ class Network(nn.Module):
 
     def bias(self, layer: str) -> Tensor | None:
         """Bias of a layer, or None."""
-        return self.biases[layer] if layer in self.biases else None
+        return self.biases[layer] if layer in self.biases else None  # noqa: SIM401 - ParameterDict.get is untyped
 
     def parameter_names(self) -> list[str]:
         """Names of all trainable parameters, in order."""

@@ -1,12 +1,11 @@
 """Squared error: C = 1/2 sum_k (r_k - y_k)^2."""
 
+import torch
 from torch import Tensor
 
 from eb_core.registry import configurable, option
 from eb_core.things.cost import Cost
 from eb_core.things.energy import Energy
-
-import torch
 
 
 @configurable
@@ -16,7 +15,7 @@ class SquaredError(Cost):
     With `copies` > 1 each class has several output units, and the class with the largest mean wins.
     """
 
-    copies: int = option(1, help="output units for each class", ge=1)
+    copies: int = option(default=1, help="output units for each class", ge=1)
 
     curvature = 1.0
 
@@ -36,4 +35,4 @@ class SquaredError(Cost):
         return 1.0, target
 
     def predict(self, readout: Tensor) -> Tensor:
-        return readout.unflatten(1, (-1, self.copies)).mean(dim=2).argmax(dim=1)
+        return readout.view(len(readout), -1, self.copies).mean(dim=2).argmax(dim=1)

@@ -1,9 +1,9 @@
 """The Python API: everything the command `eb` does, in a few lines in a notebook.
 
-    import eb_core as eb
+import eb_core as eb
 
-    result = eb.train("mlp", dataset="digits", epochs=5)
-    result.test.accuracy
+result = eb.train("mlp", dataset="digits", epochs=5)
+result.test.accuracy
 """
 
 import contextlib
@@ -21,17 +21,15 @@ from eb_core.registry import (
     EbError,
     Layer,
     Registry,
-    Section,
     UsageError,
     parse_recipe,
     read_recipe,
 )
-from eb_core.registry.component import KINDS
 from eb_core.registry.recipes import TRAINER
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxation
 from eb_core.things.cost import Cost
-from eb_core.things.data import Data, Dataset
+from eb_core.things.data import Data, Dataset, OwnArrays
 from eb_core.things.energy import Energy
 from eb_core.things.network import Network
 from eb_core.training.evaluation import Score, evaluate_split
@@ -39,9 +37,6 @@ from eb_core.training.prepare import configure
 from eb_core.training.runs import RECIPE, Run, read_manifest, read_weights
 from eb_core.training.settings import TrainerSettings
 from eb_core.training.trainer import EpochReport, Observer, Trainer, make_network
-
-OWN_ARRAYS = "own-arrays"
-"""Name of the data set section of a run on arrays given in Python."""
 
 Choice = str | Mapping[str, Any] | object
 """A component's name, a mapping `{"name": …, option: value}`, or a ready-made instance."""
@@ -149,15 +144,10 @@ def train(
     """
     registry = registry or Registry.installed()
     choices = {"model": model, "energy": energy, "relaxer": relaxer, "rule": rule, "cost": cost}
-    choices |= {"dataset": dataset, "backend": backend}
+    choices |= {"dataset": dataset if data is None else OwnArrays(), "backend": backend}
     recipes = [recipe] if isinstance(recipe, str) else recipe
     layers = [*(read_recipe(registry, one) for one in recipes), layer_of(choices, trainer)]
-    kinds = [kind for kind in (*KINDS, TRAINER) if data is None or kind != "dataset"]
-    configuration = configure(registry, layers, kinds)
-    if data is not None:
-        configuration = attrs.evolve(
-            configuration, sections={**configuration.sections, "dataset": Section(OWN_ARRAYS, {}, None)}
-        )
+    configuration = configure(registry, layers)
     return run_training(configuration, registry, data=data, out=out, observers=observers)
 
 
@@ -294,6 +284,7 @@ def _recorded(run: Run | None, trainer: Trainer) -> Iterator[None]:
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
             reason = error.faults[0].what if isinstance(error, EbError) else f"{type(error).__name__}: {error}"
             run.finish(status, trainer.network.state_dict(), reason=reason, best_epoch=trainer.best_epoch)
+            error.add_note(f"{run.path} says how it ended, and holds the weights so far")
         raise
 
 

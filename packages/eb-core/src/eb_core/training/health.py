@@ -44,7 +44,7 @@ class Health:
         ):
             if share is not None and share > UNCONVERGED_LIMIT:
                 found.append(
-                    f"{share:.0%} of the {phase} phases missed the tolerance: raise the relaxer's {budget}, or loosen tol"
+                    f"{share:.0%} of the {phase} phases missed the tolerance: raise {budget} or tol of the relaxer"
                 )
         if self.saturated is not None and self.saturated > SATURATED_LIMIT:
             found.append(f"{self.saturated:.0%} of the hidden units sit on a wall: lower the gain or the learning rate")

@@ -20,7 +20,11 @@ def make_optimiser(network: Network, settings: TrainerSettings) -> torch.optim.O
     """
     parameters = dict(network.named_parameters())
     faults = [
-        Fault(f"layer_lr: the pattern '{pattern}' fits no parameter", "[trainer] layer_lr", did_you_mean(pattern, parameters))
+        Fault(
+            f"layer_lr: the pattern '{pattern}' fits no parameter",
+            "[trainer] layer_lr",
+            did_you_mean(pattern, parameters),
+        )
         for pattern in settings.layer_lr
         if not any(fnmatchcase(name, pattern) for name in parameters)
     ]

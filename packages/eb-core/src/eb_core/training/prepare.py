@@ -44,9 +44,10 @@ def _misfits(configuration: Configuration) -> list[Fault]:
             reasons.append(("cost", "energy", cost.why_not(energy)))
             if isinstance(rule, Rule):
                 reasons.append(("rule", "energy", rule.why_not(energy, cost)))
+    names = {kind: section.name for kind, section in configuration.sections.items()}
     return [
         Fault(
-            f"{one} '{configuration.sections[one].name}' does not fit {other} '{configuration.sections[other].name}': {why}",
+            f"{one} '{names[one]}' does not fit {other} '{names[other]}': {why}",
             f"--{one}, --{other}",
             f"choose another {one} or {other}, or change the option",
         )

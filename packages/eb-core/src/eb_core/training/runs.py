@@ -1,9 +1,9 @@
 """One directory per run, never overwritten, every file written atomically.
 
-    manifest.json        what ran, with what, where each setting came from, and how it ended
-    recipe.toml          reproduces the run: eb train --recipe recipe.toml
-    metrics.jsonl        one line per epoch
-    weights.safetensors  the selected weights
+manifest.json        what ran, with what, where each setting came from, and how it ended
+recipe.toml          reproduces the run: eb train --recipe recipe.toml
+metrics.jsonl        one line per epoch
+weights.safetensors  the selected weights
 """
 
 import json
@@ -156,7 +156,9 @@ def read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path} is no run: {error}", origin=str(file), advice="give a directory made by 'eb train'") from None
+        raise UsageError(
+            f"{path} is no run: {error}", origin=str(file), advice="give a directory made by 'eb train'"
+        ) from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise UsageError(f"{file} has a format that this version does not read", advice="upgrade eb-core")
     return manifest
@@ -175,4 +177,6 @@ def read_weights(path: Path, network: torch.nn.Module) -> None:
         raise UsageError(f"no weights: {error}", origin=str(path), advice="the run may have been killed") from None
     except (SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())
-        raise UsageError(f"the weights do not fit: {reason}", origin=str(file), advice="the file is damaged or foreign") from None
+        raise UsageError(
+            f"the weights do not fit: {reason}", origin=str(file), advice="the file is damaged or foreign"
+        ) from None

@@ -155,7 +155,7 @@ class Trainer:
     def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         count = len(self.train_split)
         order = torch.randperm(count, generator=stream(self.settings.seed, "shuffle", epoch))
-        for rows in order.split(self.settings.batch_size):
+        for rows in torch.split(order, self.settings.batch_size):
             batch = self.train_split.take(rows)
             yield batch.x.to(device=self.device, dtype=self.dtype), batch.y.to(self.device)
 
@@ -174,7 +174,11 @@ class Trainer:
 
     def _validate(self) -> Score | None:
         split = self.validation_split
-        return evaluate_split(self.session, self.cost, split, self.data.classes, seed=self.settings.seed) if split else None
+        return (
+            evaluate_split(self.session, self.cost, split, self.data.classes, seed=self.settings.seed)
+            if split
+            else None
+        )
 
     def _select(self, report: EpochReport) -> None:
         """Keep these weights if they are the best so far: higher accuracy, at equal accuracy lower loss."""

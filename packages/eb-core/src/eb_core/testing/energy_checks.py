@@ -1,0 +1,78 @@
+"""What every energy promises: its force is minus the derivative of its energy, and a unit never climbs."""
+
+import torch
+
+from eb_core.settling.problem import Problem
+from eb_core.settling.state import State
+from eb_core.settling.workspace import Workspace
+from eb_core.testing.problems import all_phases, random_state, residual_by_autograd
+from eb_core.testing.verdict import global_random_state_untouched, require, require_close
+from eb_core.things.energy import Energy
+
+CLIMB = 1e-12
+"""Rounding that a step which must not increase F may show, relative to |F| + 1."""
+
+
+def check_energy(energy: Energy) -> int:
+    """Check an energy on random nets in every phase; returns the number of phases checked.
+
+    * force = -dF/ds by autograd, nudge included, for every layer;
+    * the residual is max |P(s - dF/ds) - s|;
+    * `minimize_unit` never increases F, in any layer and from any state;
+    * domains are idempotent, rest states lie in them, the output curvature is a lower bound;
+    * nothing draws from a global generator.
+
+    Raises:
+        ConformanceError: naming the promise, the place and the size of the violation.
+    """
+    count = 0
+    with global_random_state_untouched(type(energy).__name__):
+        for where, problem in all_phases(energy):
+            reason = energy.why_not(problem.network)
+            require(reason is None, f"dense nets are supported ({reason})", where)
+            state = random_state(problem, seed=3)
+            _check_forces(problem, state, where)
+            _check_descent(problem, state, where)
+            _check_domains(problem, state, where)
+            count += 1
+    return count
+
+
+def _check_forces(problem: Problem, state: State, where: str) -> None:
+    units = {name: value.clone().requires_grad_() for name, value in state.units.items()}
+    gradients = torch.autograd.grad(
+        problem.objective(State(units)).sum(), [units[layer.name] for layer in problem.free_layers]
+    )
+    work = Workspace(problem, state)
+    for layer, gradient in zip(problem.free_layers, gradients, strict=True):
+        force = problem.hold(layer.name, work.force(layer.name)) if layer.name not in problem.clamps else None
+        if force is not None:
+            require_close(force, -gradient, f"force on {layer.name} = -dF/ds", where)
+    require_close(work.residual(), residual_by_autograd(problem, state), "residual = max |P(s - dF/ds) - s|", where)
+
+
+def _check_descent(problem: Problem, state: State, where: str) -> None:
+    work = Workspace(problem, state)
+    before = problem.objective(state).detach()
+    for layer in problem.free_layers:
+        for _ in range(2):
+            work.write(layer.name, work.minimized(layer.name).detach())
+            after = problem.objective(work.state()).detach()
+            climb = float(((after - before) / (before.abs() + 1)).max())
+            require(climb <= CLIMB, f"minimize_unit on {layer.name} raised F by {climb:.2e}", where)
+            before = after
+
+
+def _check_domains(problem: Problem, state: State, where: str) -> None:
+    energy, rest = problem.energy, problem.rest()
+    for layer in problem.network.unit_layers:
+        domain = energy.domain(layer)
+        once = domain.project(3 * state[layer.name] - 1)
+        require_close(domain.project(once), once, f"projecting {layer.name} twice changes nothing", where)
+        if layer.name not in problem.clamps:
+            require_close(domain.project(rest[layer.name]), rest[layer.name], "rest lies in the domain", where)
+        require(float(domain.distance(once, once).abs().max()) == 0, "a state is at distance 0 from itself", where)
+    output = problem.network.layers[problem.network.output]
+    s = state[output.name].clone().requires_grad_()
+    slope = torch.autograd.grad(energy.self_energy(output, s).sum(), s, create_graph=True)[0]
+    require_close(slope.detach(), energy.self_derivative(output, s).detach(), "self' = d self / ds", where)

@@ -1,0 +1,79 @@
+"""Every phase of a random batch, as problems that checks run over."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from eb_core.settling.problem import Problem
+from eb_core.settling.state import State
+from eb_core.testing.nets import SHAPES, random_network
+from eb_core.things.cost import Cost
+from eb_core.things.cross_entropy import CrossEntropy
+from eb_core.things.energy import Energy
+from eb_core.things.squared_error import SquaredError
+
+BATCH = 6
+
+
+def free_problem(energy: Energy, shape: str, seed: int = 0) -> Problem:
+    """A free phase with a random input in [0, 1]."""
+    network = random_network(energy, shape, seed)
+    generator = torch.Generator().manual_seed(seed + 1)
+    size = network.layers[network.input].size
+    return Problem.free(network, energy, torch.rand(BATCH, size, generator=generator, dtype=torch.float64))
+
+
+def labels_of(problem: Problem) -> Tensor:
+    """Labels 0, 1, 2, 0 … of a problem's batch."""
+    return torch.arange(problem.batch) % problem.network.layers[problem.network.output].size
+
+
+def nudged(problem: Problem, cost: Cost, beta: float | Tensor) -> Problem:
+    """The nudged phase of a free problem, towards `labels_of`."""
+    classes = problem.network.layers[problem.network.output].size
+    target = cost.encode(labels_of(problem), classes, problem.energy, problem.x.dtype)
+    return problem.nudged(cost, target, beta)
+
+
+def all_phases(energy: Energy, seed: int = 0) -> Iterator[tuple[str, Problem]]:
+    """Free, nudged by both costs with both signs, steeply and per sample, output clamped, part of a layer clamped."""
+    for shape in SHAPES:
+        free = free_problem(energy, shape, seed)
+        yield f"{shape}, free", free
+        for cost in (SquaredError(), CrossEntropy()):
+            for beta in (0.3, -0.3):
+                yield f"{shape}, {type(cost).__name__} nudge {beta:+g}", nudged(free, cost, beta)
+        yield f"{shape}, a cost of large curvature", nudged(free, CrossEntropy(temperature=0.25), 0.3)
+        strengths = torch.linspace(-0.3, 0.3, free.batch, dtype=torch.float64)
+        yield f"{shape}, a nudge for each sample", nudged(free, SquaredError(), strengths)
+        states = random_state(free, seed + 2)
+        output, hidden = free.network.output, "hidden1"
+        yield f"{shape}, output clamped", free.clamped({output: states[output]})
+        mask = (torch.arange(states[hidden].shape[1]) % 2 == 0).unsqueeze(0)
+        yield f"{shape}, half of a layer clamped", free.clamped({hidden: states[hidden]}, {hidden: mask})
+
+
+def random_state(problem: Problem, seed: int = 0) -> State:
+    """Random states inside the domain of every layer, clamped units at their values."""
+    generator = torch.Generator().manual_seed(seed)
+    units = {}
+    for layer in problem.network.unit_layers:
+        noise = torch.rand(problem.batch, *layer.shape, generator=generator, dtype=problem.x.dtype)
+        spread = problem.energy.domain(layer).project(1.5 * noise - 0.2)
+        units[layer.name] = problem.hold(layer.name, spread)
+    return State(units)
+
+
+def residual_by_autograd(problem: Problem, state: State) -> Tensor:
+    """max |P(s - dF/ds) - s| with dF/ds from autograd of `Problem.objective`, (B,)."""
+    units = {name: value.detach().clone().requires_grad_() for name, value in state.units.items()}
+    objective = problem.objective(State(units)).sum()
+    gradients = torch.autograd.grad(objective, list(units.values()), allow_unused=True)
+    largest = problem.x.new_zeros(problem.batch)
+    for (name, value), gradient in zip(units.items(), gradients, strict=True):
+        if gradient is None:  # a layer clamped as a whole
+            continue
+        moved = problem.energy.domain(problem.network.layers[name]).project(value - gradient)
+        largest = torch.maximum(largest, (problem.hold(name, moved) - value).abs().flatten(1).amax(1))
+    return largest.detach()

@@ -1,0 +1,118 @@
+"""What every relaxer promises: `relax` is `iterate`, samples do not see each other, reports are true."""
+
+from collections.abc import Sequence
+
+import torch
+
+from eb_core.settling.problem import Problem
+from eb_core.settling.relaxer import Relaxation, Relaxer
+from eb_core.settling.state import State
+from eb_core.testing.problems import all_phases, random_state, residual_by_autograd
+from eb_core.testing.verdict import global_random_state_untouched, require, require_close
+from eb_core.things.energy import Energy
+
+
+def check_relaxer(relaxer: Relaxer, energy: Energy) -> int:
+    """Check a relaxer on random nets of `energy` in every phase; returns the number of phases checked.
+
+    * sample b of `relax` equals `iterate` for the number of steps that `relax` reports for it, alone in a batch;
+    * energy and residual are those of the state that comes back, `converged` follows from the tolerance;
+    * clamped units keep their values, states lie in their domains, dtype and shapes are kept;
+    * `start` and the parameters are not changed, nothing draws from a global generator;
+    * `iterate` is differentiable in the input.
+
+    Raises:
+        ConformanceError: naming the promise, the place and the size of the violation.
+    """
+    reason = relaxer.why_not(energy)
+    require(reason is None, f"{type(energy).__name__} is supported ({reason})", type(relaxer).__name__)
+    count = 0
+    for where, problem in all_phases(energy):
+        start = random_state(problem, seed=5)
+        kept = start.map(torch.clone)
+        with global_random_state_untouched(where):
+            relaxation = relaxer.relax(problem, start, generator=_generator())
+        _unchanged(start, kept, where)
+        _check_report(problem, relaxation, where)
+        _check_samples(relaxer, problem, start, relaxation, where)
+        count += 1
+    _check_differentiable(relaxer, problem, where)
+    return count
+
+
+def check_settles(relaxers: Sequence[Relaxer], energy: Energy, tolerance: float = 1e-6) -> int:
+    """Check that relaxers with ample budgets reach the same minimum of convex energies (coupling norm below 1).
+
+    Raises:
+        ConformanceError: one has not converged, or ends elsewhere than the first one.
+    """
+    count = 0
+    for where, problem in all_phases(energy):
+        ends = [relaxer.relax(problem, generator=_generator()) for relaxer in relaxers]
+        for relaxer, end in zip(relaxers, ends, strict=True):
+            place = f"{relaxer}, {where}"
+            require(end.converged is not None and bool(end.converged.all()), "it converges on a convex energy", place)
+            for layer in problem.network.unit_layers:
+                distance = energy.domain(layer).distance(end.state[layer.name], ends[0].state[layer.name])
+                require(
+                    float(distance.max()) <= tolerance, f"the minimum is unique: off by {distance.max():.1e}", place
+                )
+        count += 1
+    return count
+
+
+def _generator() -> torch.Generator:
+    return torch.Generator().manual_seed(7)
+
+
+def _unchanged(state: State, kept: State, where: str) -> None:
+    for name, value in state.units.items():
+        require(torch.equal(value, kept[name]), f"the start state of {name} is left alone", where)
+
+
+def _check_report(problem: Problem, relaxation: Relaxation, where: str) -> None:
+    state = relaxation.state
+    for layer in problem.network.unit_layers:
+        value = state[layer.name]
+        require(value.dtype == problem.x.dtype, f"{layer.name} keeps its dtype", where)
+        require(tuple(value.shape) == (problem.batch, *layer.shape), f"{layer.name} keeps its shape", where)
+        require(torch.equal(problem.hold(layer.name, value), value), f"clamped units of {layer.name} stay", where)
+        if layer.name not in problem.clamps:
+            projected = problem.energy.domain(layer).project(value)
+            require(torch.equal(projected, value), f"{layer.name} stays in its domain", where)
+    with torch.no_grad():
+        require_close(relaxation.energy, problem.total_energy(state), "energy is E of the state", where)
+    require(tuple(relaxation.steps.shape) == (problem.batch,), "steps has one number for each sample", where)
+    if relaxation.residual is not None:
+        expected = residual_by_autograd(problem, state)
+        require_close(relaxation.residual, expected, "residual is that of the state", where)
+
+
+def _check_samples(relaxer: Relaxer, problem: Problem, start: State, relaxation: Relaxation, where: str) -> None:
+    for row in range(problem.batch):
+        one = torch.tensor([row])
+        steps = int(relaxation.steps[row])
+        alone = relaxer.iterate(problem.select(one), start.select(one), steps, generator=_generator()).detach()
+        for layer in problem.network.unit_layers:
+            distance = problem.energy.domain(layer).distance(relaxation.state[layer.name][row], alone[layer.name][0])
+            promise = (
+                f"sample {row} of relax = {steps} iterations of it alone: {layer.name} off by {distance.max():.1e}"
+            )
+            require(float(distance.max()) <= 1e-9, promise, where)
+
+
+def _check_differentiable(relaxer: Relaxer, problem: Problem, where: str) -> None:
+    start = random_state(problem, seed=9)
+    direction = torch.randn(problem.x.shape, generator=_generator(), dtype=problem.x.dtype)
+
+    def outcome(x: torch.Tensor) -> torch.Tensor:
+        free = Problem.free(problem.network, problem.energy, x)
+        state = relaxer.iterate(free, start, 3, generator=_generator())
+        return sum((value.square().sum() for value in state.units.values()), x.new_zeros(()))
+
+    x = problem.x.clone().requires_grad_()
+    slope = float((torch.autograd.grad(outcome(x), x)[0] * direction).sum())
+    step = 1e-6
+    with torch.no_grad():
+        quotient = float(outcome(problem.x + step * direction) - outcome(problem.x - step * direction)) / (2 * step)
+    require(abs(slope - quotient) <= 1e-5 * (abs(quotient) + 1), "iterate is differentiable in the input", where)

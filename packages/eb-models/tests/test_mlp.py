@@ -1,0 +1,38 @@
+"""This package alone: the multi-layer perceptron and its recipe."""
+
+import pytest
+
+from eb_core import Registry, UsageError
+from eb_core.registry import read_recipe
+from eb_core.testing import check_model
+from eb_models.mlp import MLP
+
+
+@pytest.mark.parametrize("hidden", [(), (7,), (7, 5, 6)])
+def test_chains_of_every_depth_keep_the_promises_of_a_model(hidden: tuple[int, ...]) -> None:
+    check_model(MLP(hidden=hidden), (1, 4, 4), outputs=3)
+
+
+def test_the_paper_size_has_as_many_parameters_as_the_paper_says() -> None:
+    network = MLP(hidden=(120,)).build((784,), 10)
+    assert sum(parameter.numel() for parameter in network.parameters()) == 784 * 120 + 120 + 120 * 10 + 10
+    assert network.parameter_names() == [
+        "edges.input-hidden1.weight",
+        "edges.hidden1-output.weight",
+        "biases.hidden1",
+        "biases.output",
+    ]
+
+
+def test_gains_are_one_for_all_edges_or_one_for_each() -> None:
+    assert [edge.gain for edge in MLP(hidden=(3,), gain=(0.5,)).build((2,), 2).wires] == [0.5, 0.5]
+    assert [edge.gain for edge in MLP(hidden=(3,), gain=(0.5, 0.7)).build((2,), 2).wires] == [0.5, 0.7]
+    with pytest.raises(UsageError, match="3 gains for 2 edges"):
+        MLP(hidden=(3,), gain=(1.0, 2.0, 3.0)).build((2,), 2)
+
+
+def test_the_default_recipe_is_there_and_names_the_model() -> None:
+    registry = Registry.installed()
+    recipe = registry.find("model", "mlp").recipe
+    assert recipe is not None
+    assert read_recipe(registry, recipe).name_of("model") == "mlp"

@@ -1,0 +1,55 @@
+"""The promises of every registered component, checked in float64 on random nets by the conformance kit."""
+
+import pytest
+from registered import fitting_relaxers, make, names
+
+from eb_core.testing import (
+    check_cost,
+    check_dataset,
+    check_energy,
+    check_model,
+    check_relaxer,
+    check_rule,
+    check_settles,
+)
+
+
+@pytest.mark.parametrize("energy", names("energy"))
+def test_every_energy_has_a_force_that_is_minus_its_derivative_and_units_that_never_climb(energy: str) -> None:
+    assert check_energy(make("energy", energy)) == 27
+
+
+@pytest.mark.parametrize(("relaxer", "energy"), fitting_relaxers())
+def test_every_relaxer_relaxes_as_it_iterates_and_keeps_samples_apart(relaxer: str, energy: str) -> None:
+    assert check_relaxer(make("relaxer", relaxer), make("energy", energy)) == 27
+
+
+@pytest.mark.parametrize("energy", names("energy"))
+def test_all_relaxers_find_the_one_minimum_of_a_convex_energy(energy: str) -> None:
+    budget = {"steps": 600, "nudged_steps": 600, "tol": 1e-8, "nudged_tol": 1e-8, "check_every": 10}
+    relaxers = [make("relaxer", one, **budget) for one, other in fitting_relaxers() if other == energy]
+    assert check_settles(relaxers, make("energy", energy)) == 27
+
+
+@pytest.mark.parametrize("energy", names("energy"))
+@pytest.mark.parametrize("cost", names("cost"))
+def test_every_cost_keeps_its_promises(cost: str, energy: str) -> None:
+    check_cost(make("cost", cost), make("energy", energy))
+
+
+@pytest.mark.parametrize("cost", names("cost"))
+@pytest.mark.parametrize("rule", names("rule"))
+def test_every_rule_gives_a_gradient_for_every_parameter_and_touches_nothing_else(rule: str, cost: str) -> None:
+    assert (
+        check_rule(make("rule", rule), make("relaxer", "hopfield"), make("energy", "hopfield"), make("cost", cost)) == 3
+    )
+
+
+@pytest.mark.parametrize("model", names("model"))
+def test_every_model_builds_networks_whose_edges_keep_their_promises(model: str) -> None:
+    check_model(make("model", model), (1, 8, 8))
+
+
+@pytest.mark.parametrize("dataset", ["digits"])
+def test_every_embedded_data_set_is_well_formed(dataset: str) -> None:
+    check_dataset(make("dataset", dataset))
