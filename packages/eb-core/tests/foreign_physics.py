@@ -58,6 +58,9 @@ class Phases(Energy):
     def readout_derivative(self, s: Tensor) -> Tensor:
         return -s.sin()
 
+    def with_readout(self, value: Tensor, s: Tensor) -> Tensor:
+        return torch.where(s.sin() < 0, -1.0, 1.0) * value.clamp(-1, 1).arccos()
+
     @property
     def readout_range(self) -> tuple[float, float]:
         return -1.0, 1.0

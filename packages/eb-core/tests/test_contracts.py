@@ -63,7 +63,7 @@ def test_a_problem_refuses_input_of_another_shape_or_dtype() -> None:
     problem = free_problem(Springs(), "one hidden layer")
     with pytest.raises(UsageError, match="network of inputs"):
         Problem.free(problem.network, problem.energy, problem.x[:, 1:])
-    with pytest.raises(UsageError, match="float32, network in torch.float64"):
+    with pytest.raises(UsageError, match=r"float32, network in torch\.float64"):
         Problem.free(problem.network, problem.energy, problem.x.float())
     with pytest.raises(UsageError, match="no layer 'nowhere'"):
         problem.clamped({"nowhere": problem.x})

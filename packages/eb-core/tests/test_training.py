@@ -120,7 +120,7 @@ def test_learning_rates_follow_patterns_and_schedules() -> None:
     for epoch in (0, 3, 2):
         schedule_rates(optimiser, decaying, epoch)
         assert optimiser.param_groups[0]["lr"] == pytest.approx(0.5**epoch)
-    with pytest.raises(UsageError, match="'edges.hiden' fits no parameter"):
+    with pytest.raises(UsageError, match=r"'edges\.hiden' fits no parameter"):
         make_optimiser(network, eb.TrainerSettings(layer_lr={"edges.hiden": 1.0}))
 
 

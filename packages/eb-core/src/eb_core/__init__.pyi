@@ -24,12 +24,8 @@ from .things.domain import Box as Box, Circle as Circle, Domain as Domain, Line 
 from .things.edge import Edge as Edge
 from .things.energy import Energy as Energy
 from .things.network import Layer as Layer, Model as Model, Network as Network
-from .training.api import (
-    TrainedNet as TrainedNet,
-    TrainingResult as TrainingResult,
-    load_run as load_run,
-    train as train,
-)
+from .training.api import TrainingResult as TrainingResult, train as train
 from .training.evaluation import Score as Score
 from .training.settings import TrainerSettings as TrainerSettings
 from .training.trainer import EpochReport as EpochReport, Observer as Observer, make_network as make_network
+from .training.trained import TrainedNet as TrainedNet, load_run as load_run

@@ -14,6 +14,8 @@ from eb_core import Domain, Energy, Layer, configurable, option
 from eb_core.things.domain import Box, Line
 from eb_core.things.energy import Quadratic
 
+_BOX, _LINE = Box(0.0, 1.0), Line()
+
 
 @configurable
 class HopfieldEnergy(Energy):
@@ -26,7 +28,7 @@ class HopfieldEnergy(Energy):
     gain = 0.7
 
     def domain(self, layer: Layer) -> Domain:
-        return Line() if layer.role == "output" and self.output == "linear" else Box(0.0, 1.0)
+        return _LINE if layer.role == "output" and self.output == "linear" else _BOX
 
     def self_energy(self, layer: Layer, s: Tensor) -> Tensor:
         return 0.5 * s.square()

@@ -24,8 +24,8 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Evaluate the weights of a run on test data."""
-    from eb_core.training.api import load_run, load_run_data
     from eb_core.training.prepare import configure
+    from eb_core.training.trained import load_run, load_run_data
 
     registry: Registry = context.obj
     if dataset_opt and dataset is None:

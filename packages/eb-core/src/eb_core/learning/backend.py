@@ -18,7 +18,13 @@ from eb_core.things.network import Network
 
 
 class Session(ABC):
-    """An opened backend. A context manager; it belongs to one network, energy and relaxer."""
+    """An opened backend. A context manager; it belongs to one network, energy and relaxer.
+
+    `stacks` says that a batch may hold several phases, each sample with its own beta, as well as one phase:
+    true of a simulation, rarely of a device.
+    """
+
+    stacks: bool = False
 
     def __init__(self, network: Network, energy: Energy, relaxer: Relaxer) -> None:
         self.network, self.energy, self.relaxer = network, energy, relaxer

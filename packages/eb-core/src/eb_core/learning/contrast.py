@@ -1,9 +1,10 @@
 """The gradient of every contrastive rule: a weighted sum of energies at settled states.
 
-    g = d/dtheta mean_B sum_k w_k E(theta, s_k),   the s_k held fixed
+    g = d/dtheta mean_B sum_k w_k E(theta, s_k) = -mean_B sum_k w_k [<d drive_e(u_pre,k)/dtheta, u_post,k>, u_l,k]
 
-For C-EP the sum is (E(s_+) - E(s_-)) / (2 beta). One autograd pass over theta with detached states is exact,
-serves every physics, and costs little beside the settling.
+For C-EP the sum is (E(s_+) - E(s_-)) / (2 beta). The states are held fixed and the energy is linear in every edge,
+so each edge gives its part from the units at its two ends: local, exact, and one product for all states together.
+The input is the same in all states, so its edges need only the weighted sum of their u_post.
 """
 
 from collections.abc import Sequence
@@ -15,20 +16,29 @@ from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
 
 
+@torch.no_grad()
 def contrast(problem: Problem, terms: Sequence[tuple[float, State]]) -> dict[str, Tensor]:
     """Batch mean of sum_k w_k dE/dtheta at the given states, by parameter name.
 
     Args:
-        problem: any phase of the batch without clamps; it brings network, energy and input.
+        problem: any phase of the batch; it brings network, energy and input.
         terms: pairs (w_k, state).
     """
-    names = problem.network.parameter_names()
-    parameters = dict(problem.network.named_parameters())
-    with torch.enable_grad():
-        total = sum(weight * problem.total_energy(state.detach()).mean() for weight, state in terms)
-        assert isinstance(total, Tensor)
-        gradients = torch.autograd.grad(total, [parameters[name] for name in names], allow_unused=True)
-    return {
-        name: torch.zeros_like(parameters[name]) if gradient is None else gradient
-        for name, gradient in zip(names, gradients, strict=True)
+    network, energy = problem.network, problem.energy
+    codes = {
+        layer.name: [energy.encode(state[layer.name].detach()) for _, state in terms] for layer in network.unit_layers
     }
+    scale = [-weight / problem.batch for weight, _ in terms]
+    gradients: dict[str, Tensor] = {}
+    for edge in network.wires:
+        posts = [factor * code for factor, code in zip(scale, codes[edge.post], strict=True)]
+        if edge.pre == network.input:
+            found = edge.gradient(problem.x, torch.stack([post[0] for post in posts]).sum(0))
+        else:
+            pre = torch.cat([code.flatten(0, 1) for code in codes[edge.pre]])
+            found = edge.gradient(pre, torch.cat([post.flatten(0, 1) for post in posts]))
+        gradients |= {f"edges.{edge.pre}-{edge.post}.{parameter}": gradient for parameter, gradient in found.items()}
+    for name, bias in network.biases.items():
+        total = torch.stack([factor * code[0] for factor, code in zip(scale, codes[name], strict=True)]).sum(0)
+        gradients[f"biases.{name}"] = total.sum_to_size(bias.shape)
+    return {name: gradients[name] for name in network.parameter_names()}

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from eb_core.learning.backend import Session
+from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxation
 from eb_core.settling.state import State
 from eb_core.things.cost import Cost
@@ -37,7 +38,23 @@ class Rule(ABC):
     """Which problems to settle, from where, and how the settled states become gradients.
 
     The docstring of a rule names the function whose gradient it estimates, and in which limit.
+
+    `error_order` is n where the estimate is the gradient of the cost at the free equilibrium up to an error of
+    order beta^n, and None where it is the gradient of something else, whatever beta.
     """
+
+    error_order: int | None = None
+
+    def infer(
+        self,
+        session: Session,
+        problem: Problem,
+        start: State | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Relaxation:
+        """The state that predictions are read from: the settled free phase, unless a rule trains another net."""
+        return session.settle(problem, start, generator=generator)
 
     @abstractmethod
     def estimate(

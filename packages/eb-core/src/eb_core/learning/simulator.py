@@ -14,6 +14,8 @@ from eb_core.things.network import Network
 class SimulatorSession(Session):
     """Settles with `relaxer.relax`; weights need no programming, they are read where they lie."""
 
+    stacks = True
+
     def settle(
         self, problem: Problem, start: State | None = None, *, generator: torch.Generator | None = None
     ) -> Relaxation:

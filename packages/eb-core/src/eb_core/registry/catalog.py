@@ -34,6 +34,12 @@ PROVIDERS: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
         ("rule", "p-ep"): "eb-rules",
         ("rule", "n-ep"): "eb-rules",
         ("dataset", "digits"): "eb-datasets",
+        ("dataset", "mnist"): "eb-datasets",
+        ("dataset", "mnist-100"): "eb-datasets",
+        ("dataset", "fashion-mnist"): "eb-datasets",
+        ("dataset", "cifar10"): "eb-datasets",
+        ("dataset", "npz"): "eb-datasets",
+        ("dataset", "csv"): "eb-datasets",
     }
 )
 """Which package of the suite brings a well-known name, so that a missing one can be named."""

@@ -1,22 +1,19 @@
-"""Recipes: TOML over all kinds, laid over one another, every value with its origin.
+"""Recipes: TOML over all kinds, every value with its origin, and a run resolved from them.
 
-    [model]
-    name = "mlp"
-    hidden = [120]
+[model]
+name = "mlp"
+hidden = [120]
 
-    [rule]
-    name = "c-ep"
-    beta = 0.2
+[rule]
+name = "c-ep"
+beta = 0.2
 
-    [trainer]
-    epochs = 10
-
-Layers, lowest first: option defaults, the preset of a component's name, the default recipe of the model
-(unless a recipe that names its model is given), `--recipe` in the order given, the command line.
+[trainer]
+epochs = 10
 """
 
 import importlib.resources
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -25,10 +22,10 @@ import attrs
 import tomli
 import tomli_w
 
-from eb_core.registry.catalog import Registry, resolve
+from eb_core.registry.catalog import Registry
 from eb_core.registry.component import KINDS, Component
 from eb_core.registry.errors import Fault, PluginError, UsageError, did_you_mean
-from eb_core.registry.options import default_of, fields, structure
+from eb_core.registry.options import default_of
 
 TRAINER: Final = "trainer"
 TRAINER_TARGET: Final = "eb_core.training.settings:TrainerSettings"
@@ -172,105 +169,3 @@ def parse_recipe(text: str, origin: str) -> Layer:
     if faults:
         raise UsageError(*faults)
     return Layer(sections, is_recipe=True)
-
-
-def resolve_layers(
-    registry: Registry, layers: Sequence[Layer], kinds: Sequence[str] = SECTIONS
-) -> tuple[Configuration, list[Fault]]:
-    """Lay `layers` (lowest first) over the defaults and build every component.
-
-    Returns:
-        the configuration, lacking the sections that have faults, and all faults.
-
-    Raises:
-        PluginError: a named component belongs to a plugin that cannot be used; with all other faults.
-    """
-    built_in = Layer({kind: {"name": (name, "built-in default")} for kind, name in BUILT_IN.items()})
-    stack = [built_in, *_default_recipe(registry, layers), *layers]
-    faults: list[Fault] = []
-    sections: dict[str, Section] = {}
-    notes: list[str] = []
-    in_plugins = False
-    for kind in kinds:
-        try:
-            section, bad = _resolve_section(registry, stack, kind, notes)
-        except (UsageError, PluginError) as error:
-            in_plugins |= isinstance(error, PluginError)
-            section, bad = None, list(error.faults)
-        faults += bad
-        if section:
-            sections[kind] = section
-    if in_plugins:
-        raise PluginError(*faults)
-    return Configuration(sections, tuple(notes)), faults
-
-
-def _default_recipe(registry: Registry, layers: Sequence[Layer]) -> list[Layer]:
-    """The recipe that the chosen model names, unless a recipe or an instance settles the matter."""
-    if any("model" in layer.instances or (layer.is_recipe and layer.name_of("model")) for layer in layers):
-        return []
-    model = next((name for layer in reversed(layers) if (name := layer.name_of("model"))), BUILT_IN["model"])
-    try:
-        recipe = registry.recipe_of(registry.find("model", model))
-    except (UsageError, PluginError):
-        return []  # the model's own section reports it, together with all other faults
-    return [read_recipe(registry, recipe)] if recipe else []
-
-
-def _resolve_section(
-    registry: Registry, stack: Sequence[Layer], kind: str, notes: list[str]
-) -> tuple[Section | None, list[Fault]]:
-    for layer in reversed(stack):
-        if kind in layer.instances:
-            return _section_of(registry, kind, layer.instances[kind]), []
-    label = ""
-    component: Component | None = None
-    values: Values = {}
-    for layer in stack:
-        given = dict(layer.sections.get(kind, {}))
-        if kind != TRAINER and "name" in given:
-            name, origin = given.pop("name")
-            if not isinstance(name, str):
-                raise UsageError(f"name of the {kind} must be text, not {name!r}", origin=origin)
-            chosen = registry.find(kind, name, origin)
-            if component and chosen is not component:
-                values = {key: one for key, one in values.items() if one[1] != f"preset '{label}'"}
-            if component and chosen.target != component.target:
-                if values:
-                    notes.append(f"{kind} '{name}' replaces '{component.name}': {', '.join(values)} no longer apply")
-                values = {}
-            component = chosen
-            values |= {key: (value, f"preset '{name}'") for key, value in chosen.preset.items()}
-            label = name
-        values |= given
-    if kind == TRAINER:
-        cls, owner = resolve(TRAINER_TARGET), "the trainer"
-    else:
-        assert component is not None, "the built-in layer names every kind"
-        cls, owner = registry.load(kind, component), f"{kind} '{label}'"
-    instance, good, faults = structure(cls, values, owner)
-    if instance is None:
-        return None, faults
-    origins = {name: (value, values[name][1] if name in values else "default") for name, value in good.items()}
-    return Section(label, origins, instance), faults
-
-
-def _section_of(registry: Registry, kind: str, instance: Any) -> Section:
-    """A section for an instance made in Python, under its registered name if it has one."""
-    cls = type(instance)
-    contract = resolve(TRAINER_TARGET if kind == TRAINER else KINDS[kind])
-    if not isinstance(instance, contract):
-        raise UsageError(
-            f"the {kind} must be a name, a mapping or an instance of {contract.__name__}, not {instance!r}",
-            origin=f"{kind}=",
-            advice="call the class to make an instance" if isinstance(instance, type) else "",
-        )
-    target = f"{cls.__module__}:{cls.__qualname__}"
-    values = {field.name: (getattr(instance, field.name), "Python") for field, _ in fields(cls)}
-    name = "" if kind == TRAINER else target
-    for offer in registry.offers(kind):
-        preset = offer.component.preset
-        if offer.component.target == target and all(values.get(key, ("",))[0] == one for key, one in preset.items()):
-            name = offer.component.name
-            break
-    return Section(name, values, instance)

@@ -1,5 +1,7 @@
 """The nudge adds beta * C(readout, y) to the energy; a clamp replaces units by given values."""
 
+from collections.abc import Sequence
+
 import attrs
 import torch
 from torch import Tensor
@@ -21,6 +23,7 @@ class Nudge:
     cost: Cost
     target: Tensor
     beta: float | Tensor
+    _closed: list[Quadratic] = attrs.field(factory=list, init=False)
 
     def check(self, energy: Energy) -> None:
         """Refuse a beta for which F has no minimum: the output curvature must stay positive."""
@@ -52,12 +55,25 @@ class Nudge:
         """
         if iterated:
             return 0.0, -self.slope(readout)
+        if self._closed:
+            return self._closed[0]
         closed = self.cost.quadratic(self.target)
         beta = self.strength
         if closed is not None:
-            return beta * closed[0], beta * closed[1]
+            self._closed.append((beta * closed[0], beta * closed[1]))
+            return self._closed[0]
         a = (beta.clamp(min=0) if isinstance(beta, Tensor) else max(beta, 0.0)) * self.cost.curvature
         return a, a * readout - self.slope(readout)
+
+    @staticmethod
+    def stack(nudges: Sequence["Nudge"]) -> "Nudge":
+        """Nudges of several batches one after the other; each sample keeps its own beta."""
+        first = nudges[0]
+        betas = [
+            nudge.beta if isinstance(nudge.beta, Tensor) else nudge.target.new_full((len(nudge.target),), nudge.beta)
+            for nudge in nudges
+        ]
+        return Nudge(first.cost, torch.cat([nudge.target for nudge in nudges]), torch.cat(betas))
 
     def select(self, rows: Tensor) -> "Nudge":
         """The nudge of the samples at `rows`."""
@@ -80,6 +96,15 @@ class Clamp:
     def apply(self, s: Tensor) -> Tensor:
         """`s` with the clamped units replaced."""
         return self.values if self.mask is None else torch.where(self.mask, self.values, s)
+
+    @staticmethod
+    def stack(clamps: Sequence["Clamp"]) -> "Clamp":
+        """Clamps of several batches one after the other; their masks are one for all samples, or one for each."""
+        masks = [clamp.mask for clamp in clamps if clamp.mask is not None]
+        values = torch.cat([clamp.values for clamp in clamps])
+        if not masks:
+            return Clamp(values)
+        return Clamp(values, masks[0] if len(masks[0]) == 1 else torch.cat(masks))
 
     def select(self, rows: Tensor) -> "Clamp":
         """The clamp of the samples at `rows`."""

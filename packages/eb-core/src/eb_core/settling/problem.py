@@ -6,7 +6,7 @@
 The phases of one batch are derived from its free problem, and share the drive of the input.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import attrs
@@ -88,6 +88,26 @@ class Problem:
             drives={layer: (version, drive[rows]) for layer, (version, drive) in self._drives.items()},
         )
 
+    @staticmethod
+    def stack(problems: Sequence["Problem"]) -> "Problem":
+        """Several phases of one batch as one batch: sample after sample of the first, then of the second, …
+
+        All must have been derived from the same free problem in the same way (all nudged, or the same layers clamped).
+        """
+        first = problems[0]
+        for layer in first.network.unit_layers:
+            first.base(layer)
+        return attrs.evolve(
+            first,
+            x=torch.cat([problem.x for problem in problems]),
+            clamps={layer: Clamp.stack([problem.clamps[layer] for problem in problems]) for layer in first.clamps},
+            nudge=Nudge.stack([problem.nudge for problem in problems if problem.nudge]) if first.nudge else None,
+            drives={
+                layer: (version, torch.cat([drive] * len(problems)))
+                for layer, (version, drive) in first._drives.items()
+            },
+        )
+
     @property
     def batch(self) -> int:
         """Number of samples."""
@@ -137,14 +157,10 @@ class Problem:
         codes = {name: self.energy.encode(value) for name, value in units.items()}
         total = self.x.new_zeros(self.batch)
         for layer in self.network.unit_layers:
-            total = total + self.energy.self_energy(layer, units[layer.name]).flatten(1).sum(1)
-            bias = self.network.bias(layer.name)
-            if bias is not None:
-                total = total - (bias * codes[layer.name][0]).flatten(1).sum(1)
+            alone = self.energy.self_energy(layer, units[layer.name]) - self.base(layer) * codes[layer.name][0]
+            total = total + alone.flatten(1).sum(1)
         for edge in self.network.wires:
-            if edge.pre == self.network.input:
-                total = total - (edge.drive(self.x) * codes[edge.post][0]).flatten(1).sum(1)
-            else:
+            if edge.pre != self.network.input:
                 drive = edge.drive(codes[edge.pre].flatten(0, 1)).view(codes[edge.post].shape)
                 total = total - (drive * codes[edge.post]).transpose(0, 1).flatten(1).sum(1)
         return total

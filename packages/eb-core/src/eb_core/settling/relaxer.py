@@ -39,6 +39,16 @@ class Relaxation:
     converged: Tensor | None = None
     trace: Trace | None = None
 
+    def select(self, rows: Tensor) -> "Relaxation":
+        """The part of the samples at `rows`; a trace is left behind."""
+        return Relaxation(
+            self.state.select(rows),
+            self.energy[rows],
+            None if self.residual is None else self.residual[rows],
+            self.steps[rows],
+            None if self.converged is None else self.converged[rows],
+        )
+
 
 class Relaxer(ABC):
     """A dynamics: a frozen value whose options own the budgets (iterations and tolerances of each phase)."""

@@ -14,6 +14,7 @@ from eb_core.registry import UsageError
 from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
 from eb_core.things.edge import Edge
+from eb_core.things.energy import Energy
 from eb_core.things.network import Layer
 
 Order = Literal["colour", "forward"]
@@ -42,6 +43,8 @@ class Workspace:
         self._rows: Tensor | None = None
         self._active: Tensor | None = None
         self._codes: dict[str, Tensor] = {}
+        self._is_own_code = type(problem.energy).encode is Energy.encode
+        self._orders: dict[Order, list[str]] = {}
         self._driven: dict[str, tuple[Tensor, Any]] = {}
         network = problem.network
         inner = [edge for edge in network.wires if edge.pre != network.input]
@@ -56,12 +59,15 @@ class Workspace:
 
     def order(self, order: Order = "colour") -> list[str]:
         """Free layers in the order of one sweep: colour by colour, or from the first to the last."""
-        if order == "forward":
-            return list(self.layers)
-        return [name for group in self.problem.network.colours(self.layers) for name in group]
+        if order not in self._orders:
+            groups = [self.layers] if order == "forward" else self.problem.network.colours(self.layers)
+            self._orders[order] = [name for group in groups for name in group]
+        return self._orders[order]
 
     def _code(self, name: str) -> Tensor:
         """encode(s) of a layer, (channels * B, *shape)."""
+        if self._is_own_code:
+            return self.units[name]
         if name not in self._codes:
             self._codes[name] = self.energy.encode(self.units[name]).flatten(0, 1)
         return self._codes[name]
@@ -73,15 +79,19 @@ class Workspace:
             self._driven[key] = edge.drive_and_context(self._code(edge.pre))
         return self._driven[key]
 
-    def field(self, name: str) -> Tensor:
-        """Local field of a layer, (channels, B, *shape); the nudge is not in it."""
+    def field(self, name: str, feedback: bool = True) -> Tensor:
+        """Local field of a layer, (channels, B, *shape); the nudge is not in it.
+
+        `feedback=False` leaves out what later layers send back: the field of a feed-forward net.
+        """
         total = self._base[name]
         for edge in self._incoming[name]:
             total = edge.drive(self._code(edge.pre), total) if edge.linear else total + self._share(edge)[0]
-        for edge in self._outgoing[name]:
+        for edge in self._outgoing[name] if feedback else ():
             context = None if edge.linear else self._share(edge)[1]
             total = edge.pullback(self._code(edge.post), context, total)
-        return total.view(self.energy.channels, -1, *total.shape[1:])
+        channels = self.energy.channels
+        return total.unsqueeze(0) if channels == 1 else total.view(channels, -1, *total.shape[1:])
 
     def force(self, name: str, field: Tensor | None = None) -> Tensor:
         """-dF/ds of a layer, the nudge included; `field` replaces the local field (noise, say)."""
@@ -103,7 +113,8 @@ class Workspace:
 
     def write(self, name: str, value: Tensor) -> None:
         """Replace the state of a layer; clamped units and frozen samples keep theirs."""
-        value = self.problem.hold(name, value)
+        if self.problem.clamps:
+            value = self.problem.hold(name, value)
         if self._active is not None:
             value = torch.where(self._active.view(-1, *[1] * (value.ndim - 1)), value, self.units[name])
         self.units[name] = value

@@ -10,6 +10,7 @@ def check_edge(edge: Edge, pre_shape: tuple[int, ...], post_shape: tuple[int, ..
     """Check an edge between layers of these shapes, in float64, with random weights.
 
     * `pullback(u_post, context)` = d<drive(u_pre), u_post> / du_pre by autograd;
+    * `gradient` = d<drive(u_pre), u_post> / d parameter by autograd;
     * `plus` is added, not changed; `drive_and_context` agrees with `drive`;
     * `linear` edges are linear in u_pre; all are positively homogeneous.
 
@@ -35,6 +36,10 @@ def check_edge(edge: Edge, pre_shape: tuple[int, ...], post_shape: tuple[int, ..
     require_close(edge.pullback(u_post, context, plus_pre), plus_pre + slope, "pullback adds to plus", where)
     require(torch.equal(plus_post, kept), "plus is left alone", where)
     require_close(edge.drive(2 * u), 2 * edge.drive(u), "drive is positively homogeneous", where)
+    for name, gradient in edge.gradient(u, u_post).items():
+        parameter = edge.get_parameter(name)
+        expected = torch.autograd.grad((edge.drive(u) * u_post).sum(), parameter)[0]
+        require_close(gradient, expected, f"gradient of {name} = d<drive(u), v>/d{name}", where)
     other = draw(pre_shape) - 0.5
     if edge.linear:
         require_close(edge.drive(u + other), edge.drive(u) + edge.drive(other), "a linear edge is linear", where)

@@ -2,6 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,18 @@ class Split:
 
 @attrs.frozen(eq=False)
 class Data:
-    """A training split and, if there is one, a test split that training never looks at."""
+    """A training split and, if there is one, a test split that training never looks at.
+
+    Args:
+        augment: another random view of a batch x (B, *shape), of the same shape, type and device; training calls it
+            on every batch, evaluation never. All its draws come from the generator, which is on the CPU.
+    """
 
     name: str
     train: Split
     test: Split | None
     classes: int
+    augment: Callable[[Tensor, torch.Generator], Tensor] | None = None
 
     @classmethod
     def from_arrays(
@@ -46,12 +53,14 @@ class Data:
         test: tuple[Any, Any] | None = None,
         classes: int | None = None,
         name: str = "own arrays",
+        augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
     ) -> "Data":
         """Your own tensors or arrays: x (N, *shape) real and finite, y (N,) whole numbers from 0.
 
         Args:
             test: another pair (x, y), used for the final figure only.
             classes: number of classes; default: the largest training label plus one.
+            augment: another random view of a batch, for training.
 
         Raises:
             UsageError: empty, of unequal length, not finite, or a label outside the classes (all are named).
@@ -74,7 +83,7 @@ class Data:
                     f"test samples of shape {tuple(part.x.shape[1:])}, training samples of {tuple(train.x.shape[1:])}",
                     origin=name,
                 )
-        return cls(name, train, held_out, count)
+        return cls(name, train, held_out, count, augment)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -87,7 +96,7 @@ class Data:
         for split in (self.train, self.test):
             for tensor in () if split is None else (split.x, split.y):
                 digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-                digest.update(np.ascontiguousarray(tensor.numpy()).tobytes())
+                digest.update(np.ascontiguousarray(tensor.numpy()).data)
         return digest.hexdigest()
 
 

@@ -26,11 +26,16 @@ class Dense(Edge):
     def drive(self, u_pre: Tensor, plus: Tensor | None = None) -> Tensor:
         return _product(u_pre, self.weight.t(), plus, self.post_shape)
 
+    def gradient(self, u_pre: Tensor, u_post: Tensor) -> dict[str, Tensor]:
+        return {"weight": u_post.flatten(1).t() @ u_pre.flatten(1)}
+
     def pullback(self, u_post: Tensor, context: Any = None, plus: Tensor | None = None) -> Tensor:
         return _product(u_post, self.weight, plus, self.pre_shape)
 
 
 def _product(u: Tensor, matrix: Tensor, plus: Tensor | None, shape: tuple[int, ...]) -> Tensor:
+    if u.ndim == 2 and len(shape) == 1:
+        return u @ matrix if plus is None else torch.addmm(plus, u, matrix)
     flat = u.flatten(1)
     product = flat @ matrix if plus is None else torch.addmm(plus.flatten(1), flat, matrix)
     return product.view(-1, *shape)

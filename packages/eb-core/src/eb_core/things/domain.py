@@ -23,6 +23,10 @@ class Domain(ABC):
         """Which units sit on a wall (bool), or None where there are no walls."""
         return None
 
+    def wall_distance(self, s: Tensor) -> Tensor:
+        """Distance to the nearest wall, elementwise; inf where there is none."""
+        return torch.full_like(s, torch.inf)
+
 
 @attrs.frozen
 class Box(Domain):
@@ -39,6 +43,9 @@ class Box(Domain):
 
     def at_wall(self, s: Tensor) -> Tensor:
         return (s <= self.lower) | (s >= self.upper)
+
+    def wall_distance(self, s: Tensor) -> Tensor:
+        return torch.minimum(s - self.lower, self.upper - s)
 
 
 @attrs.frozen

@@ -46,6 +46,14 @@ class Edge(nn.Module, ABC):
         """`drive` together with what `pullback` at the same u_pre needs; None for linear edges."""
         return self.drive(u_pre), None
 
+    def gradient(self, u_pre: Tensor, u_post: Tensor) -> dict[str, Tensor]:
+        """d sum_N <drive(u_pre), u_post> / d parameter, by parameter name; by autograd unless an edge knows better."""
+        parameters = {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
+        with torch.enable_grad():
+            total = (self.drive(u_pre.detach()) * u_post.detach()).sum()
+            gradients = torch.autograd.grad(total, list(parameters.values()))
+        return dict(zip(parameters, gradients, strict=True))
+
     @torch.no_grad()
     def init_(self, gain: float, generator: torch.Generator) -> None:
         """Draw the weights: U(+-g / sqrt(fan_in)), g the edge's own gain if it has one, else `gain`."""

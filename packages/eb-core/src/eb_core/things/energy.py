@@ -72,6 +72,10 @@ class Energy(ABC):
         """d readout / ds, elementwise."""
         return 1.0
 
+    def with_readout(self, value: Tensor, s: Tensor) -> Tensor:
+        """The state nearest to s whose read-out is `value`; what a clamped output is held at."""
+        return value
+
     @property
     def readout_range(self) -> tuple[float, float]:
         """The pair of values that stand for "off" and "on"; the cost encodes labels into them."""

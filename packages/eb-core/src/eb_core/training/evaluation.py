@@ -1,9 +1,10 @@
-"""How well a network does on a split: settle the free phase, read out, compare."""
+"""How well a network does on a split: infer as its rule does (settle the free phase), read out, compare."""
 
 import attrs
 import torch
 
 from eb_core.learning.backend import Session
+from eb_core.learning.rule import Rule
 from eb_core.settling.problem import Problem
 from eb_core.things.cost import Cost
 from eb_core.things.data import Split
@@ -21,7 +22,7 @@ class Score:
 
 @torch.no_grad()
 def evaluate_split(
-    session: Session, cost: Cost, split: Split, classes: int, *, seed: int = 0, batch_size: int = 256
+    rule: Rule, session: Session, cost: Cost, split: Split, classes: int, *, seed: int = 0, batch_size: int = 256
 ) -> Score:
     """Score of a whole split; noise, if the dynamics has any, is drawn from the stream of `seed`."""
     weight = next(session.network.parameters())
@@ -33,7 +34,7 @@ def evaluate_split(
         labels = split.y[rows].to(weight.device)
         problem = Problem.free(session.network, session.energy, x)
         generator = stream(seed, "settle", epoch=0, batch=index, device=weight.device)
-        readout = problem.readout(session.settle(problem, generator=generator).state)
+        readout = problem.readout(rule.infer(session, problem, generator=generator).state)
         target = cost.encode(labels, classes, session.energy, x.dtype)
         loss += cost.value(readout, target).sum()
         right += (cost.predict(readout) == labels).sum()

@@ -52,17 +52,22 @@ class Health:
 
 
 class HealthMeter:
-    """Collects the figures of one epoch."""
+    """Collects the figures of one epoch.
+
+    Attributes:
+        sums: figure -> sum over the values seen, 0-dimensional, on the device.
+        counts: figure -> number of those values.
+    """
 
     def __init__(self, network: Network, energy: Energy) -> None:
         self._hidden = [(layer, energy.domain(layer)) for layer in network.unit_layers if layer.role == "hidden"]
-        self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, int] = {}
+        self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = {}
 
     def _add(self, name: str, values: Tensor) -> None:
         total = values.sum(dtype=torch.float64) if values.device.type != "mps" else values.float().sum()
-        self._sums[name] = self._sums[name] + total if name in self._sums else total
-        self._counts[name] = self._counts.get(name, 0) + values.numel()
+        self.sums[name] = self.sums[name] + total if name in self.sums else total
+        self.counts[name] = self.counts.get(name, 0) + values.numel()
 
     def add(self, estimate: GradientEstimate) -> None:
         """Count one batch."""
@@ -84,7 +89,7 @@ class HealthMeter:
 
     def read(self) -> Health:
         """The means; the one moment that waits for the device."""
-        means = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
+        means = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
         return Health(
             means.get("unconverged"),
             means.get("nudged_unconverged"),

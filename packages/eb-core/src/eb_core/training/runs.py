@@ -1,45 +1,52 @@
 """One directory per run, never overwritten, every file written atomically.
 
-manifest.json        what ran, with what, where each setting came from, and how it ended
-recipe.toml          reproduces the run: eb train --recipe recipe.toml
-metrics.jsonl        one line per epoch
-weights.safetensors  the selected weights
+manifest.json           what ran, with what, where each setting came from, and how it ended
+recipe.toml             reproduces the run: eb train --recipe recipe.toml
+metrics.jsonl           one line per epoch
+checkpoint.safetensors  where it stands; gone once the run has finished
+weights.safetensors     the selected weights, written at the end
+predictions.npz         labels, predicted classes and read-outs of the test split, on request
 """
 
 import json
 import os
 import platform
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from eb_core.registry import Configuration, Registry, UsageError
-from eb_core.training.trainer import EpochReport
-
-MANIFEST: Final = "manifest.json"
-RECIPE: Final = "recipe.toml"
-METRICS: Final = "metrics.jsonl"
-WEIGHTS: Final = "weights.safetensors"
-FORMAT: Final = 1
-
+from eb_core.registry import Configuration, Registry, RunError, UsageError
+from eb_core.training.manifest import (
+    CHECKPOINT,
+    FORMAT,
+    MANIFEST,
+    METRICS,
+    RECIPE,
+    WEIGHTS,
+    read_manifest,
+    this_process,
+)
+from eb_core.training.report import EpochReport
 
 class Run:
     """A run directory being written; watches a training as an observer.
 
     Args:
         path: made by `Run.create`, or existing.
+        manifest: what it says so far.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, manifest: dict[str, Any] | None = None) -> None:
         self.path = path
-        self.manifest: dict[str, Any] = {"format": FORMAT, "status": "running"}
+        self.manifest: dict[str, Any] = manifest or {"format": FORMAT, "status": "running"}
 
     @classmethod
     def create(cls, folder: Path, label: str) -> "Run":
@@ -83,39 +90,77 @@ class Run:
 
     def begin(self, configuration: Configuration, registry: Registry, facts: dict[str, Any]) -> None:
         """Write recipe and manifest: components, origins, plugin versions, machine, and `facts` about the data."""
-        write_atomically(self.path / RECIPE, configuration.to_toml().encode())
+        self.write(RECIPE, configuration.to_toml().encode())
         self.manifest |= {
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "process": this_process(),
+            "started": _now(),
             "recipe": configuration.table(),
             "origins": configuration.origins(),
             "notes": list(configuration.notes),
-            "plugins": [
-                {"distribution": one.distribution, "version": one.version, "plugin": one.name, "status": one.status}
-                for one in registry.plugins
-            ],
+            "plugins": plugins_of(registry),
             "machine": machine(),
             **facts,
         }
         self.update()
 
+    @classmethod
+    def reopen(cls, path: Path, reports: Sequence[EpochReport], **note: Any) -> "Run":
+        """A run that goes on after `reports`: later lines of the metrics are dropped, the manifest notes `note`."""
+        manifest = read_manifest(path)
+        run = cls(path, {key: value for key, value in manifest.items() if key not in ("ended", "reason")})
+        run.write(METRICS, "".join(json.dumps(report.record()) + "\n" for report in reports).encode())
+        resumed = [*manifest.get("resumed", []), {"at": _now(), **note}]
+        run.update(status="running", process=this_process(), resumed=resumed)
+        return run
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write one file of the directory, whole or not at all.
+
+        Raises:
+            RunError: it cannot be written; what was there before is untouched.
+        """
+        try:
+            write_atomically(self.path / name, content)
+        except OSError as error:
+            raise self._unwritten(name, error) from error
+
+    def _unwritten(self, name: str, error: OSError) -> RunError:
+        saved = (self.path / CHECKPOINT).exists()
+        return RunError(
+            f"{name} cannot be written: {error.strerror or error}",
+            origin=str(self.path / name),
+            advice=f"make room or mend the disk, then: eb train --resume {self.path}; the last checkpoint is intact"
+            if saved
+            else "make room or mend the disk, then start again",
+        )
+
     def update(self, **facts: Any) -> None:
         """Add facts to the manifest and write it."""
         self.manifest |= facts
-        write_atomically(self.path / MANIFEST, (json.dumps(self.manifest, indent=2) + "\n").encode())
+        self.write(MANIFEST, (json.dumps(self.manifest, indent=2) + "\n").encode())
 
     def batch(self, epoch: int, done: int, total: int) -> None:
         """Nothing is written for a batch."""
 
     def epoch(self, report: EpochReport) -> None:
         """Append one line to the metrics."""
-        with (self.path / METRICS).open("a", encoding="utf-8") as metrics:
-            metrics.write(json.dumps(report.record()) + "\n")
+        try:
+            with (self.path / METRICS).open("a", encoding="utf-8") as metrics:
+                metrics.write(json.dumps(report.record()) + "\n")
+        except OSError as error:
+            raise self._unwritten(METRICS, error) from error
 
     def finish(self, status: str, weights: dict[str, Tensor], **facts: Any) -> None:
         """Write the weights, then the last state of the manifest: `finished`, `interrupted` or `failed`."""
         contiguous = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-        write_atomically(self.path / WEIGHTS, safetensors.torch.save(contiguous))
-        self.update(status=status, ended=datetime.now(UTC).isoformat(timespec="seconds"), **facts)
+        self.write(WEIGHTS, safetensors.torch.save(contiguous))
+        self.update(status=status, ended=_now(), **facts)
+        if status == "finished":
+            (self.path / CHECKPOINT).unlink(missing_ok=True)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -132,6 +177,14 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
+def plugins_of(registry: Registry) -> list[dict[str, str]]:
+    """Every plugin with its version and status."""
+    return [
+        {"distribution": one.distribution, "version": one.version, "plugin": one.name, "status": one.status}
+        for one in registry.plugins
+    ]
+
+
 def machine() -> dict[str, Any]:
     """What the numbers were computed on."""
     return {
@@ -144,24 +197,6 @@ def machine() -> dict[str, Any]:
         "torch": str(torch.__version__),
         "eb-core": version("eb-core"),
     }
-
-
-def read_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of a run directory.
-
-    Raises:
-        UsageError: `path` is no run directory, or its manifest cannot be read.
-    """
-    file = path / MANIFEST
-    try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"{path} is no run: {error}", origin=str(file), advice="give a directory made by 'eb train'"
-        ) from None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise UsageError(f"{file} has a format that this version does not read", advice="upgrade eb-core")
-    return manifest
 
 
 def read_weights(path: Path, network: torch.nn.Module) -> None:

@@ -8,7 +8,7 @@ from eb_core.registry import configurable, option
 
 @configurable
 class TrainerSettings:
-    """Optimiser, schedule, budget, model selection, seed and machine of a run."""
+    """Optimiser, schedule, budget, model selection, seed, machine and checkpoints of a run."""
 
     epochs: int = option(default=10, help="passes over the training split", ge=1)
     batch_size: int = option(default=32, help="samples of one gradient estimate; the last, partial batch is kept", ge=1)
@@ -34,3 +34,9 @@ class TrainerSettings:
     dtype: Literal["float32", "float64"] = option(default="float32", help="precision of weights and states")
     device: str = option(default="cpu", help="torch device, such as cpu or cuda:0")
     threads: int | None = option(default=None, help="CPU threads of torch; none leaves torch's choice", ge=1)
+    checkpoint_seconds: float | None = option(
+        default=60.0, help="save the state this often within an epoch, too; none for epochs only", unit="s", gt=0
+    )
+    checkpoint_batches: int | None = option(
+        default=None, help="save the state after so many batches of an epoch, too", ge=1
+    )

@@ -8,8 +8,8 @@ from typing import Final, Literal
 import numpy as np
 import torch
 
-Stream = Literal["init", "split", "shuffle", "settle"]
-_NUMBERS: Final[dict[Stream, int]] = {"init": 0, "split": 1, "shuffle": 2, "settle": 3}
+Stream = Literal["init", "split", "shuffle", "settle", "augment"]
+_NUMBERS: Final[dict[Stream, int]] = {"init": 0, "split": 1, "shuffle": 2, "settle": 3, "augment": 4}
 
 
 def stream(

@@ -10,9 +10,7 @@ Model selection uses a validation split taken from the training data; test data 
 import math
 import time
 from collections.abc import Iterator
-from typing import Any, Protocol
 
-import attrs
 import torch
 from torch import Tensor
 
@@ -22,51 +20,34 @@ from eb_core.registry import Configuration, RunError, UsageError
 from eb_core.registry.recipes import TRAINER
 from eb_core.settling.state import State
 from eb_core.things.cost import Cost
-from eb_core.things.data import Data, Split
+from eb_core.things.data import Data
 from eb_core.things.energy import Energy
 from eb_core.things.network import Model, Network
 from eb_core.training.evaluation import Score, evaluate_split
-from eb_core.training.health import Health, HealthMeter
 from eb_core.training.optimiser import apply_gradients, make_optimiser, schedule_rates
+from eb_core.training.report import EpochReport, Observer
 from eb_core.training.settings import TrainerSettings
+from eb_core.training.split import split_off
 from eb_core.training.streams import stream
+from eb_core.training.tally import Tally
 
 FINITE_CHECK_EVERY = 50
 """Batches between two looks at the loss; each one waits for the device."""
 
 
-@attrs.frozen
-class EpochReport:
-    """What one epoch did; one line of `metrics.jsonl`."""
-
-    epoch: int
-    lr: float
-    train: Score
-    validation: Score | None
-    health: Health
-    seconds: float
-
-    def record(self) -> dict[str, Any]:
-        """Plain values, None left out."""
-        return attrs.asdict(self, filter=lambda _, value: value is not None)
-
-
-class Observer(Protocol):
-    """Somebody who watches a training: a progress bar, a run directory."""
-
-    def batch(self, epoch: int, done: int, total: int) -> None:
-        """A batch is done."""
-
-    def epoch(self, report: EpochReport) -> None:
-        """An epoch is done."""
-
-
 class Trainer:
-    """Everything one training needs, built from a configuration and data; `fit` runs it.
+    """Everything one training needs, built from a configuration and data; `fit` runs it from where it stands.
+
+    Where it stands is all in these attributes, which a checkpoint saves and restores:
 
     Attributes:
         network: the weights; after `fit`, those that model selection kept.
+        optimiser: with its moments; its learning rates are a function of the epoch.
+        carry: what the rule handed to the next batch.
         reports: one per finished epoch.
+        tally: sums of the epoch under way, and how many of its batches are done.
+        best, best_epoch, kept: merit, epoch and weights that model selection has chosen so far.
+        whole: whether all of this belongs to one moment between two batches, so that it can be saved.
     """
 
     def __init__(self, configuration: Configuration, data: Data) -> None:
@@ -96,68 +77,83 @@ class Trainer:
         self.carry: State | None = None
         self.best: tuple[float, float] | None = None
         self.best_epoch = 0
-        self._kept: dict[str, Tensor] = {}
+        self.kept: dict[str, Tensor] = {}
+        self.tally = self._new_tally()
+        self.whole = True
 
     def fit(self, *observers: Observer) -> None:
-        """Train for all epochs, then put the selected weights into the network.
+        """Train the epochs that are left, then put the selected weights into the network.
 
         Raises:
             RunError: the loss is no longer finite.
         """
-        try:
-            for epoch in range(len(self.reports), self.settings.epochs):
-                report = self._epoch(epoch, observers)
-                self.reports.append(report)
-                self._select(report)
-                for observer in observers:
-                    observer.epoch(report)
-        finally:
-            if self._kept:
-                self.network.load_state_dict(self._kept)
-                self.session.program()
+        for epoch in range(len(self.reports), self.settings.epochs):
+            report = self._epoch(epoch, observers)
+            self.whole = False
+            self.reports.append(report)
+            self._select(report)
+            self.tally = self._new_tally()
+            self.whole = True
+            for observer in observers:
+                observer.epoch(report)
+        self.take_selected()
+
+    def take_selected(self) -> None:
+        """Put the weights that model selection kept, if it did, into the network: the end of training."""
+        self.whole = False
+        if self.kept:
+            self.network.load_state_dict(self.kept)
+            self.session.program()
 
     def test(self) -> Score | None:
         """Score of the current weights on the test split, or None if there is none."""
         if self.data.test is None:
             return None
-        return evaluate_split(self.session, self.cost, self.data.test, self.data.classes, seed=self.settings.seed)
+        return evaluate_split(
+            self.rule, self.session, self.cost, self.data.test, self.data.classes, seed=self.settings.seed
+        )
 
     def _epoch(self, epoch: int, observers: tuple[Observer, ...]) -> EpochReport:
-        started = time.perf_counter()
+        tally, total = self.tally, math.ceil(len(self.train_split) / self.settings.batch_size)
+        started = time.perf_counter() - tally.seconds
         schedule_rates(self.optimiser, self.settings, epoch)
-        meter = HealthMeter(self.network, self.energy)
-        loss = torch.zeros((), dtype=torch.float64, device=self.device)
-        right = torch.zeros((), dtype=torch.int64, device=self.device)
-        total = math.ceil(len(self.train_split) / self.settings.batch_size)
         self.session.program()
-        for index, (x, labels) in enumerate(self._batches(epoch)):
+        for index, (x, labels) in self._batches(epoch, tally.done):
             estimate = self._estimate(x, labels, epoch, index)
+            self.whole = False
             self.carry = estimate.carry
             apply_gradients(self.network, self.optimiser, estimate.gradients)
             self.session.program()
-            loss += estimate.loss.sum()
-            right += (self.cost.predict(estimate.readout) == labels).sum()
-            meter.add(estimate)
+            tally.add(estimate, self.cost.predict(estimate.readout), labels)
+            tally.seconds = time.perf_counter() - started
+            self.whole = True
             if index % FINITE_CHECK_EVERY == 0 or index + 1 == total:
                 self._check_finite(estimate.loss, epoch, index)
             for observer in observers:
                 observer.batch(epoch, index + 1, total)
-        count = len(self.train_split)
         return EpochReport(
             epoch + 1,
             max(group["lr"] for group in self.optimiser.param_groups),
-            Score(float(loss) / count, int(right) / count, count),
+            tally.score(len(self.train_split)),
             self._validate(),
-            meter.read(),
+            tally.meter.read(),
             time.perf_counter() - started,
         )
 
-    def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        count = len(self.train_split)
-        order = torch.randperm(count, generator=stream(self.settings.seed, "shuffle", epoch))
-        for rows in torch.split(order, self.settings.batch_size):
+    def _new_tally(self) -> Tally:
+        return Tally(self.network, self.energy, self.device)
+
+    def _batches(self, epoch: int, done: int) -> Iterator[tuple[int, tuple[Tensor, Tensor]]]:
+        """The batches of an epoch after the first `done` ones, with their indices."""
+        order = torch.randperm(len(self.train_split), generator=stream(self.settings.seed, "shuffle", epoch))
+        for index, rows in enumerate(torch.split(order, self.settings.batch_size)):
+            if index < done:
+                continue
             batch = self.train_split.take(rows)
-            yield batch.x.to(device=self.device, dtype=self.dtype), batch.y.to(self.device)
+            x = batch.x.to(device=self.device, dtype=self.dtype)
+            if self.data.augment is not None:
+                x = self.data.augment(x, stream(self.settings.seed, "augment", epoch, index))
+            yield index, (x, batch.y.to(self.device))
 
     def _estimate(self, x: Tensor, labels: Tensor, epoch: int, index: int) -> GradientEstimate:
         target = self.cost.encode(labels, self.data.classes, self.energy, self.dtype)
@@ -175,7 +171,7 @@ class Trainer:
     def _validate(self) -> Score | None:
         split = self.validation_split
         return (
-            evaluate_split(self.session, self.cost, split, self.data.classes, seed=self.settings.seed)
+            evaluate_split(self.rule, self.session, self.cost, split, self.data.classes, seed=self.settings.seed)
             if split
             else None
         )
@@ -188,7 +184,7 @@ class Trainer:
         merit = (report.validation.accuracy, -report.validation.loss)
         if self.best is None or merit > self.best:
             self.best, self.best_epoch = merit, report.epoch
-            self._kept = {name: value.clone() for name, value in self.network.state_dict().items()}
+            self.kept = {name: value.clone() for name, value in self.network.state_dict().items()}
 
 
 def make_network(
@@ -212,22 +208,3 @@ def make_network(
         raise UsageError(f"this model does not fit this energy: {reason}", advice="choose another model or energy")
     energy.init_(network, generator)
     return network.to(device=device, dtype=dtype)
-
-
-def split_off(train: Split, settings: TrainerSettings) -> tuple[Split, Split | None]:
-    """Training and validation rows, drawn from the seed's own stream.
-
-    Raises:
-        UsageError: a validation share is asked for and one of the two parts would be empty.
-    """
-    if not settings.validation:
-        return train, None
-    held_out = round(settings.validation * len(train))
-    if not 0 < held_out < len(train):
-        raise UsageError(
-            f"a validation share of {settings.validation:g} of {len(train)} samples leaves an empty split",
-            origin="[trainer] validation",
-            advice="set validation = 0, or bring more data",
-        )
-    order = torch.randperm(len(train), generator=stream(settings.seed, "split"))
-    return train.take(order[held_out:].sort().values), train.take(order[:held_out].sort().values)

@@ -1,0 +1,146 @@
+"""Lay settings over one another and build every component: from layers to a configuration.
+
+Layers, lowest first: option defaults, the preset of a component's name, the default recipe of the model
+(unless a recipe that names its model is given), `--recipe` in the order given, the command line.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from eb_core.registry.catalog import Registry, resolve
+from eb_core.registry.component import KINDS, Component
+from eb_core.registry.errors import EbError, Fault, PluginError, UsageError, gathered, raise_together
+from eb_core.registry.options import fields, structure
+from eb_core.registry.recipes import (
+    BUILT_IN,
+    SECTIONS,
+    TRAINER,
+    TRAINER_TARGET,
+    Configuration,
+    Layer,
+    Section,
+    Values,
+    read_recipe,
+)
+
+
+def resolve_layers(
+    registry: Registry, layers: Sequence[Layer], kinds: Sequence[str] = SECTIONS
+) -> tuple[Configuration, list[Fault]]:
+    """Lay `layers` (lowest first) over the defaults and build every component.
+
+    Returns:
+        the configuration, lacking the sections that have faults, and all faults.
+
+    Raises:
+        PluginError: a named component belongs to a plugin that cannot be used; with all other faults.
+    """
+    built_in = Layer({kind: {"name": (name, "built-in default")} for kind, name in BUILT_IN.items()})
+    stack = [built_in, *_default_recipe(registry, layers), *layers]
+    faults: list[Fault] = []
+    sections: dict[str, Section] = {}
+    notes: list[str] = []
+    in_plugins = False
+    for kind in kinds:
+        try:
+            section, bad = _resolve_section(registry, stack, kind, notes)
+        except (UsageError, PluginError) as error:
+            in_plugins |= isinstance(error, PluginError)
+            section, bad = None, list(error.faults)
+        faults += bad
+        if section:
+            sections[kind] = section
+    if in_plugins:
+        raise PluginError(*faults)
+    return Configuration(sections, tuple(notes)), faults
+
+
+def _default_recipe(registry: Registry, layers: Sequence[Layer]) -> list[Layer]:
+    """The recipe that the chosen model names, unless a recipe or an instance settles the matter."""
+    if any("model" in layer.instances or (layer.is_recipe and layer.name_of("model")) for layer in layers):
+        return []
+    model = next((name for layer in reversed(layers) if (name := layer.name_of("model"))), BUILT_IN["model"])
+    try:
+        recipe = registry.recipe_of(registry.find("model", model))
+    except (UsageError, PluginError):
+        return []  # the model's own section reports it, together with all other faults
+    return [read_recipe(registry, recipe)] if recipe else []
+
+
+def _resolve_section(
+    registry: Registry, stack: Sequence[Layer], kind: str, notes: list[str]
+) -> tuple[Section | None, list[Fault]]:
+    for layer in reversed(stack):
+        if kind in layer.instances:
+            return _section_of(registry, kind, layer.instances[kind]), []
+    if kind == TRAINER:
+        cls, label, owner = resolve(TRAINER_TARGET), "", "the trainer"
+        values = {key: one for layer in stack for key, one in layer.sections.get(kind, {}).items()}
+    else:
+        component, label, values = _overlay(registry, stack, kind, notes)
+        cls, owner = registry.load(kind, component), f"{kind} '{label}'"
+    instance, good, faults = structure(cls, values, owner)
+    if instance is None:
+        return None, faults
+    origins = {name: (value, values[name][1] if name in values else "default") for name, value in good.items()}
+    return Section(label, origins, instance), faults
+
+
+def _overlay(registry: Registry, stack: Sequence[Layer], kind: str, notes: list[str]) -> tuple[Component, str, Values]:
+    """The component named last, its name, and what all layers say about its options.
+
+    A component named before it may be out of order or not installed: nobody needs it any more.
+    """
+    said = [dict(layer.sections.get(kind, {})) for layer in stack]
+    last = max(index for index, given in enumerate(said) if "name" in given)
+    component: Component | None = None
+    label, values = "", Values()
+    for index, given in enumerate(said):
+        if "name" in given:
+            name, origin = given.pop("name")
+            if not isinstance(name, str):
+                raise UsageError(f"name of the {kind} must be text, not {name!r}", origin=origin)
+            errors: list[EbError] = []
+            chosen = None
+            with gathered(errors):
+                chosen = registry.find(kind, name, origin)
+            if index == last:
+                raise_together(errors)
+            typed = {key: one for key, one in values.items() if one[1] != f"preset '{label}'"}
+            if component and chosen and chosen.target == component.target:
+                values = typed
+            else:
+                if typed and name != label:
+                    notes.append(f"{kind} '{name}' replaces '{label}': {', '.join(typed)} no longer apply")
+                values = {}
+            component, label = chosen, name
+            values |= {key: (value, f"preset '{name}'") for key, value in (chosen.preset if chosen else {}).items()}
+        values |= given
+    assert component is not None, "the built-in layer names every kind"
+    return component, label, values
+
+
+def _section_of(registry: Registry, kind: str, instance: Any) -> Section:
+    """A section for an instance made in Python, under its registered name if it has one."""
+    cls = type(instance)
+    contract = resolve(TRAINER_TARGET if kind == TRAINER else KINDS[kind])
+    if not isinstance(instance, contract):
+        raise UsageError(
+            f"the {kind} must be a name, a mapping or an instance of {contract.__name__}, not {instance!r}",
+            origin=f"{kind}=",
+            advice="call the class to make an instance" if isinstance(instance, type) else "",
+        )
+    target = f"{cls.__module__}:{cls.__qualname__}"
+    values = {field.name: (getattr(instance, field.name), "Python") for field, _ in fields(cls)}
+    offers = list(registry.offers(kind))
+    fitting = [
+        offer
+        for offer in offers
+        if offer.component.target == target
+        and all(values.get(key, ("",))[0] == one for key, one in offer.component.preset.items())
+    ]
+    if not fitting:
+        return Section("" if kind == TRAINER else target, values, instance)
+    best = max(fitting, key=lambda offer: len(offer.component.preset))
+    rivals = [offer for offer in offers if offer.component.name == best.component.name]
+    return Section(best.component.name if len(rivals) == 1 else best.qualified, values, instance)

@@ -1,0 +1,128 @@
+"""A trained net: what a run directory holds, ready to settle, read out and predict.
+
+net = eb.load_run("runs/20260101-120000-mlp-digits-hopfield-c-ep-s0")
+net.predict(x)
+"""
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor
+
+from eb_core.learning.backend import Backend, Session
+from eb_core.learning.rule import Rule
+from eb_core.registry import Layer, Registry, UsageError, parse_recipe
+from eb_core.registry.recipes import TRAINER
+from eb_core.settling.problem import Problem
+from eb_core.settling.relaxer import Relaxation
+from eb_core.things.cost import Cost
+from eb_core.things.data import Data, Dataset
+from eb_core.things.energy import Energy
+from eb_core.things.network import Network
+from eb_core.training.evaluation import Score, evaluate_split
+from eb_core.training.manifest import RECIPE, read_manifest
+from eb_core.training.prepare import configure
+from eb_core.training.runs import read_weights
+from eb_core.training.settings import TrainerSettings
+from eb_core.training.trainer import make_network
+
+
+@attrs.frozen(eq=False)
+class TrainedNet:
+    """A network with the physics and dynamics it was trained with."""
+
+    network: Network
+    energy: Energy
+    rule: Rule
+    cost: Cost
+    classes: int
+    session: Session
+
+    @torch.no_grad()
+    def settle(self, x: Any) -> Relaxation:
+        """The state that predictions are read from, for inputs x, (B, *input shape), any real array."""
+        return self.rule.infer(self.session, self._problem(x))
+
+    @torch.no_grad()
+    def readout(self, x: Any) -> Tensor:
+        """Read-out at the free state, (B, outputs)."""
+        problem = self._problem(x)
+        return problem.readout(self.rule.infer(self.session, problem).state)
+
+    def predict(self, x: Any) -> Tensor:
+        """Predicted classes, (B,) int64."""
+        return self.cost.predict(self.readout(x))
+
+    def score(self, data: Data) -> Score:
+        """Score on the test split of `data`, or on its training split if it has no other."""
+        return evaluate_split(self.rule, self.session, self.cost, data.test or data.train, self.classes)
+
+    def _problem(self, x: Any) -> Problem:
+        weight = next(self.network.parameters())
+        return Problem.free(self.network, self.energy, torch.as_tensor(x).to(weight))
+
+
+def load_run(path: str | Path, *, registry: Registry | None = None, device: str = "cpu") -> TrainedNet:
+    """The trained net of a run directory.
+
+        net = eb.load_run("runs/20260101-120000-mlp-digits-hopfield-c-ep-s0")
+        net.predict(x)
+
+    Raises:
+        UsageError: no run, no weights, or weights of another network.
+        PluginError: a plugin that the run used is not here.
+    """
+    path = Path(path)
+    registry = registry or Registry.installed()
+    manifest = read_manifest(path)
+    configuration = configure(
+        registry, [_written_recipe(path)], ["model", "energy", "relaxer", "rule", "cost", "backend", TRAINER]
+    )
+    settings: TrainerSettings = attrs.evolve(configuration[TRAINER], device=device)
+    dtype: torch.dtype = getattr(torch, settings.dtype)
+    facts = manifest["data"]
+    energy, cost, backend = configuration["energy"], configuration["cost"], configuration["backend"]
+    network = make_network(
+        configuration["model"],
+        energy,
+        tuple(facts["input_shape"]),
+        cost.outputs(facts["classes"]),
+        generator=torch.Generator().manual_seed(0),
+        device=device,
+        dtype=dtype,
+    )
+    read_weights(path, network)
+    opened: Backend = backend
+    session = opened.open(network, energy, configuration["relaxer"], device=torch.device(device), dtype=dtype)
+    session.program()
+    return TrainedNet(network, energy, configuration["rule"], cost, facts["classes"], session)
+
+
+def load_run_data(path: str | Path, *, data_dir: Path | None = None, registry: Registry | None = None) -> Data:
+    """The data that a run was trained on, loaded again and compared with the run's checksum.
+
+    Raises:
+        UsageError: the data cannot be loaded, or is not the same.
+    """
+    path = Path(path)
+    facts = read_manifest(path)["data"]
+    configuration = configure(registry or Registry.installed(), [_written_recipe(path)], ["dataset"])
+    dataset: Dataset = configuration["dataset"]
+    data = dataset.load(data_dir)
+    if data.checksum() != facts["checksum"]:
+        raise UsageError(
+            f"the data differs from what the run was trained on ({data.checksum()}, then {facts['checksum']})",
+            origin=f"{path / RECIPE} [dataset]",
+            advice="use the files of that time, or evaluate with --dataset NAME to say that you mean it",
+        )
+    return data
+
+
+def _written_recipe(path: Path) -> Layer:
+    file = path / RECIPE
+    try:
+        return parse_recipe(file.read_text(encoding="utf-8"), str(file))
+    except OSError as error:
+        raise UsageError(f"{path} is no run: {error}", origin=str(file)) from None

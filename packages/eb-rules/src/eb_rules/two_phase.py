@@ -1,0 +1,89 @@
+"""What all contrastive rules share: a free phase, two perturbed states, the difference of their energies' gradients.
+
+    g = [dE/dtheta(s_{beta2}) - dE/dtheta(s_{beta1})] / (beta2 - beta1),   batch mean
+
+(beta1, beta2) is (0, b) for the positive, (-b, 0) for the negative and (-b, b) for the centred variant.
+"""
+
+from abc import abstractmethod
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from eb_core import (
+    Cost,
+    GradientEstimate,
+    Problem,
+    Relaxation,
+    Rule,
+    Session,
+    State,
+    configurable,
+    contrast,
+    option,
+)
+
+
+@configurable
+class TwoPhase(Rule):
+    """Base of rules that contrast two perturbed states: implement `perturbed`."""
+
+    variant: Literal["positive", "negative", "centered"] = option(
+        default="centered", help="which two states are contrasted: (0, b), (-b, 0) or (-b, b)"
+    )
+    beta: float = option(default=0.2, help="strength b of the perturbation", unit="energy per cost", gt=0)
+    stacked: bool = option(default=True, help="settle both perturbed phases as one doubled batch where the backend can")
+    warm_start: bool = option(
+        default=False, help="start the free phase from the last perturbed state of the batch before, as EBL's code does"
+    )
+
+    def strengths(self) -> tuple[float, float]:
+        """(beta1, beta2)."""
+        return {"positive": (0.0, self.beta), "negative": (-self.beta, 0.0), "centered": (-self.beta, self.beta)}[
+            self.variant
+        ]
+
+    @abstractmethod
+    def perturbed(self, problem: Problem, free: State, cost: Cost, target: Tensor, beta: float) -> Problem:
+        """The problem of a perturbed phase, derived from the free problem and its settled state."""
+
+    def estimate(
+        self,
+        session: Session,
+        x: Tensor,
+        target: Tensor,
+        cost: Cost,
+        *,
+        carry: State | None = None,
+        generator: torch.Generator | None = None,
+    ) -> GradientEstimate:
+        problem = Problem.free(session.network, session.energy, x)
+        start = carry.select(torch.arange(len(x), device=x.device)) if carry and carry.batch >= len(x) else None
+        free = self.infer(session, problem, start, generator=generator)
+        low, high = self.strengths()
+        names = {beta: name for beta, name in ((low, "minus"), (high, "plus")) if beta}
+        phases = [self.perturbed(problem, free.state, cost, target, beta) for beta in names]
+        settled = {"free": free} | dict(
+            zip(names.values(), self._settle(session, phases, free.state, generator), strict=True)
+        )
+        lower, upper = settled.get("minus", free), settled.get("plus", free)
+        weight = 1 / (high - low)
+        readout = problem.readout(free.state)
+        return GradientEstimate(
+            contrast(problem, [(weight, upper.state), (-weight, lower.state)]),
+            cost.value(readout, target),
+            readout,
+            settled,
+            (upper if high else lower).state if self.warm_start else None,
+        )
+
+    def _settle(
+        self, session: Session, phases: list[Problem], free: State, generator: torch.Generator | None
+    ) -> list[Relaxation]:
+        """Each phase from the free state: one after the other, or all as one batch."""
+        if len(phases) == 1 or not (self.stacked and session.stacks):
+            return [session.settle(phase, free, generator=generator) for phase in phases]
+        both = session.settle(Problem.stack(phases), State.cat([free] * len(phases)), generator=generator)
+        rows = torch.arange(both.state.batch, device=both.energy.device).split(free.batch)  # type: ignore[no-untyped-call]
+        return [both.select(part) for part in rows]
