@@ -62,8 +62,8 @@ def test_an_energy_that_draws_from_the_global_generator_is_found() -> None:
 
 def test_a_pullback_that_is_not_the_adjoint_is_found() -> None:
     class Wrong(Dense):
-        def pullback(self, u_post: Tensor, context: object = None, plus: Tensor | None = None) -> Tensor:
-            return 1.1 * super().pullback(u_post, context, plus)
+        def pullback(self, u_post: Tensor, plus: Tensor | None = None, context: object = None) -> Tensor:
+            return 1.1 * super().pullback(u_post, plus, context)
 
     with pytest.raises(ConformanceError, match=r"pullback = d<drive\(u\), v>/du: off by"):
         check_edge(Wrong("a", "b", (3,), (2,)), (3,), (2,))

@@ -12,8 +12,8 @@ import eb_core as eb
 from eb_core import Data, EpochReport, RunError, TrainingResult, UsageError
 from eb_core.training.health import Health
 from eb_core.training.optimiser import make_optimiser, schedule_rates
+from eb_core.training.split import split_off
 from eb_core.training.streams import stream
-from eb_core.training.trainer import split_off
 
 PARTS: dict[str, Any] = {"model": Chain(), "energy": Springs(), "relaxer": Descent(), "rule": Centred()}
 

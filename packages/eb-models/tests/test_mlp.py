@@ -2,7 +2,7 @@
 
 import pytest
 
-from eb_core import Registry, UsageError
+from eb_core import Registry
 from eb_core.registry import read_recipe
 from eb_core.testing import check_model
 from eb_models.mlp import MLP
@@ -27,8 +27,8 @@ def test_the_paper_size_has_as_many_parameters_as_the_paper_says() -> None:
 def test_gains_are_one_for_all_edges_or_one_for_each() -> None:
     assert [edge.gain for edge in MLP(hidden=(3,), gain=(0.5,)).build((2,), 2).wires] == [0.5, 0.5]
     assert [edge.gain for edge in MLP(hidden=(3,), gain=(0.5, 0.7)).build((2,), 2).wires] == [0.5, 0.7]
-    with pytest.raises(UsageError, match="3 gains for 2 edges"):
-        MLP(hidden=(3,), gain=(1.0, 2.0, 3.0)).build((2,), 2)
+    with pytest.raises(ValueError, match="3 gains for 2 edges"):
+        MLP(hidden=(3,), gain=(1.0, 2.0, 3.0))
 
 
 def test_the_default_recipe_is_there_and_names_the_model() -> None:

@@ -2,8 +2,6 @@
 
 import pytest
 import torch
-from eb_dynamics_hopfield.block import Hopfield
-from eb_dynamics_hopfield.energy import HopfieldEnergy
 
 from eb_core import Registry
 from eb_core.learning.simulator import Simulator
@@ -11,6 +9,8 @@ from eb_core.testing import check_rule, free_problem
 from eb_core.testing.problems import labels_of
 from eb_core.things.cross_entropy import CrossEntropy
 from eb_core.things.squared_error import SquaredError
+from eb_dynamics_hopfield.block import Hopfield
+from eb_dynamics_hopfield.energy import HopfieldEnergy
 from eb_rules.equilibrium_propagation import EquilibriumPropagation
 
 VARIANTS = ("positive", "negative", "centered")

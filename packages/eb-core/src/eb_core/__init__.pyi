@@ -24,8 +24,11 @@ from .things.domain import Box as Box, Circle as Circle, Domain as Domain, Line 
 from .things.edge import Edge as Edge
 from .things.energy import Energy as Energy
 from .things.network import Layer as Layer, Model as Model, Network as Network
-from .training.api import TrainingResult as TrainingResult, train as train
-from .training.evaluation import Score as Score
+from .training.api import train as train
+from .training.evaluation import Predictions as Predictions, Score as Score
+from .training.execute import TrainingResult as TrainingResult
+from .training.report import EpochReport as EpochReport, Observer as Observer
+from .training.resume import resume as resume
 from .training.settings import TrainerSettings as TrainerSettings
-from .training.trainer import EpochReport as EpochReport, Observer as Observer, make_network as make_network
+from .training.trainer import make_network as make_network
 from .training.trained import TrainedNet as TrainedNet, load_run as load_run

@@ -10,11 +10,14 @@ is a majorise-minimise step, still monotone.
 from typing import Literal
 
 from eb_core import IterativeRelaxer, Workspace, configurable, option
+from eb_dynamics_hopfield.fused import FusedSweep
 
 
 @configurable
 class Hopfield(IterativeRelaxer):
     """s_l <- argmin F over layer l, layer after layer; works on every energy that can minimise a unit."""
+
+    monotone = True
 
     order: Literal["colour", "forward"] = option(
         default="colour", help="colour by colour (odd layers, then even ones, on a chain) or from layer 1 to the last"
@@ -22,6 +25,14 @@ class Hopfield(IterativeRelaxer):
     nudge: Literal["closed", "iterated"] = option(
         default="closed", help="nudged output in closed form, or o <- g - beta (o - y) as EBL's code does"
     )
+
+    def sweeps(self, work: Workspace, count: int) -> None:
+        if work.plan is None:
+            work.plan = FusedSweep.of(work, work.order(self.order), self.nudge) or "plain"
+        if isinstance(work.plan, FusedSweep):
+            work.plan.run(count)
+        else:
+            super().sweeps(work, count)
 
     def sweep(self, work: Workspace) -> None:
         for layer in work.order(self.order):

@@ -2,7 +2,7 @@
 
 import math
 
-from eb_core import Model, Network, UsageError, configurable, option
+from eb_core import Model, Network, configurable, option
 from eb_core.things.dense import Dense
 
 
@@ -17,20 +17,15 @@ class MLP(Model):
         gt=0,
     )
 
-    def build(self, input_shape: tuple[int, ...], outputs: int) -> Network:
-        """A network of `len(hidden) + 1` dense edges.
+    def __attrs_post_init__(self) -> None:
+        edges = len(self.hidden) + 1
+        if self.gain is not None and len(self.gain) not in (1, edges):
+            raise ValueError(f"{len(self.gain)} gains for {edges} edges: give one for all, or one for each")
 
-        Raises:
-            UsageError: the number of gains is neither 1 nor the number of edges.
-        """
+    def build(self, input_shape: tuple[int, ...], outputs: int) -> Network:
+        """A network of `len(hidden) + 1` dense edges."""
         edges = len(self.hidden) + 1
         gains = self.gain or (None,)
-        if len(gains) not in (1, edges):
-            raise UsageError(
-                f"{len(gains)} gains for {edges} edges",
-                origin="option 'gain' of model 'mlp'",
-                advice="give one for each edge",
-            )
         names = ["input", *(f"hidden{index + 1}" for index in range(len(self.hidden))), "output"]
         sizes = [math.prod(input_shape), *self.hidden, outputs]
         shapes = [tuple(input_shape), *((size,) for size in sizes[1:])]

@@ -21,10 +21,14 @@ def evaluate(
     dataset_opt: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder with data files.", envvar="EB_DATA_DIR")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
+    predictions: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write labels, predicted classes and read-outs to FILE.npz.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Evaluate the weights of a run on test data."""
     from eb_core.training.prepare import configure
+    from eb_core.training.runs import write_atomically
     from eb_core.training.trained import load_run, load_run_data
 
     registry: Registry = context.obj
@@ -41,7 +45,17 @@ def evaluate(
         layer, faults = layer_from_flags({"dataset": dataset}, {"dataset": dataset_opt}, {})
         raise_if_any(faults)
         data = configure(registry, [layer], ["dataset"])["dataset"].load(data_dir)
-    score = net.score(data)
+    made = net.predictions(data)
+    if predictions is not None:
+        try:
+            write_atomically(predictions, made.to_npz())
+        except OSError as error:
+            raise UsageError(
+                f"the predictions cannot be written: {error.strerror or error}",
+                origin=f"--predictions {predictions}",
+                advice="give a file in a folder that you may write to",
+            ) from None
+    score = made.score()
     if as_json:
         print_json({"run": str(run), "data": data.name, **attrs.asdict(score)})
         return

@@ -8,10 +8,12 @@ from typing import Annotated
 
 import typer
 
+from eb_core.cli.check import check
 from eb_core.cli.doctor import doctor
 from eb_core.cli.evaluate import evaluate
 from eb_core.cli.listing import describe, list_plugins
 from eb_core.cli.render import TRACEBACK_VARIABLE, report
+from eb_core.cli.runs import compare, runs
 from eb_core.cli.train import train
 from eb_core.registry import Registry
 from eb_core.registry.discovery import ALLOW_VARIABLE, DENY_VARIABLE
@@ -44,7 +46,7 @@ def _root(
     context.obj = Registry.installed()
 
 
-for command in (list_plugins, describe, doctor, train, evaluate):
+for command in (list_plugins, describe, doctor, train, evaluate, runs, compare, check):
     app.command(command.__name__.replace("_", "-"))(command)
 
 

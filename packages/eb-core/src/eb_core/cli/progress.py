@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from eb_core.training.api import TrainingResult
 from eb_core.training.evaluation import Score
-from eb_core.training.trainer import EpochReport
+from eb_core.training.execute import TrainingResult
+from eb_core.training.report import EpochReport
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 

@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from eb_core.registry import EbError, Fault
@@ -32,6 +33,12 @@ def table(*columns: str, title: str | None = None) -> Table:
     for column in columns:
         made.add_column(column, overflow="fold")
     return made
+
+
+def print_wide(shown: Table) -> None:
+    """A table at the width that it needs, wider than the terminal if must be: names stay in one piece."""
+    width = Measurement.get(out, out.options.update(width=10_000), shown).maximum
+    Console(highlight=False, soft_wrap=True, emoji=False, width=width).print(shown)
 
 
 def print_json(value: Any) -> None:

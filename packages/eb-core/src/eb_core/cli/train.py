@@ -1,10 +1,12 @@
 """`eb train`: from names, options and recipes to a run directory."""
 
 import contextlib
+import functools
 import statistics
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import attrs
 import typer
@@ -15,6 +17,12 @@ from eb_core.cli.render import err, guarded, out, print_json, table
 from eb_core.registry import Configuration, EbError, Registry, UsageError, read_recipe
 from eb_core.registry.errors import gathered, raise_together
 from eb_core.registry.recipes import TRAINER
+
+if TYPE_CHECKING:
+    from eb_core.training.execute import TrainingResult
+
+WITH_RESUME = ("resume", "data_dir", "predictions", "as_json")
+"""What may be typed beside --resume: nothing that would change the run."""
 
 Options = Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", show_default=False)]
 
@@ -53,6 +61,13 @@ def train(
     seeds: Annotated[int, typer.Option(min=1, help="Train so many seeds, one after the other: mean ± std.")] = 1,
     data_dir: Annotated[Path | None, typer.Option(help="Folder with data files.", envvar="EB_DATA_DIR")] = None,
     output: Annotated[Path, typer.Option("--out", help="Folder for run directories.")] = Path("runs"),
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="Go on with the run in this directory, with its own settings; no others."),
+    ] = None,
+    predictions: Annotated[
+        bool, typer.Option("--predictions", help="Also write predictions.npz: read-outs of the test split.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show every setting and its origin, then stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON; progress goes to stderr.")] = False,
 ) -> None:
@@ -60,10 +75,17 @@ def train(
 
     eb train --relaxer gradient-flow --relaxer-opt dt=.3 --epochs 5
     """
+    from eb_core.training.api import run_training
     from eb_core.training.prepare import configure
     from eb_core.training.runs import Run
 
     registry: Registry = context.obj
+    if resume is not None:
+        _refuse_settings(context)
+        report = _resumed(registry, resume, data_dir, predictions, as_json)
+        if as_json:
+            print_json(report)
+        return
     names = {"model": model, "energy": energy, "relaxer": relaxer, "rule": rule, "cost": cost}
     names |= {"dataset": dataset, "backend": backend}
     options = {"model": model_opt, "energy": energy_opt, "relaxer": relaxer_opt, "rule": rule_opt, "cost": cost_opt}
@@ -85,10 +107,11 @@ def train(
     if dry_run:
         _show_configuration(configuration, as_json)
         return
-    results = [
-        _run(registry, _with_seed(configuration, configuration[TRAINER].seed + index), data_dir, output, as_json)
-        for index in range(seeds)
-    ]
+    results = []
+    for index in range(seeds):
+        seeded = _with_seed(configuration, configuration[TRAINER].seed + index)
+        work = functools.partial(run_training, seeded, registry, data_dir=data_dir, out=output, predictions=predictions)
+        results.append(_shown(seeded, work, as_json))
     summary = _over_seeds(results)
     if as_json:
         print_json(results[0] if seeds == 1 else {"runs": results, **summary})
@@ -98,9 +121,37 @@ def train(
         )
 
 
-def _run(registry: Registry, configuration: Configuration, data_dir: Path | None, output: Path, as_json: bool) -> Any:
+def _refuse_settings(context: typer.Context) -> None:
+    """A run that goes on has its settings already."""
+    typed = [
+        "--out" if name == "output" else f"--{name.replace('_', '-')}"
+        for name in context.params
+        if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE" and name not in WITH_RESUME
+    ]
+    if typed:
+        raise UsageError(
+            f"--resume goes on with the settings of the run; it does not go with {', '.join(typed)}",
+            origin="--resume",
+            advice="leave them out, or start a new run: eb train --recipe RUN/recipe.toml …",
+        )
+
+
+def _resumed(registry: Registry, path: Path, data_dir: Path | None, predictions: bool, as_json: bool) -> Any:
+    from eb_core.training.resume import find_stopped, go_on
+
+    stopped = find_stopped(path, registry)
+    configuration = attrs.evolve(stopped.configuration, notes=stopped.differences)
+    at = stopped.position
+    (err if as_json else out).print(
+        f"going on with {escape(str(path))} after epoch {at['epochs']}, batch {at['batches']} of the next"
+    )
+    work = functools.partial(go_on, stopped, data_dir=data_dir, predictions=predictions)
+    return _shown(configuration, work, as_json)
+
+
+def _shown(configuration: Configuration, work: "Callable[..., TrainingResult]", as_json: bool) -> Any:
+    """Do `work` while the progress is shown; its report."""
     from eb_core.cli.progress import TrainingView, show_summary
-    from eb_core.training.api import run_training
 
     console = err if as_json else out
     settings = configuration[TRAINER]
@@ -110,7 +161,7 @@ def _run(registry: Registry, configuration: Configuration, data_dir: Path | None
         console.print(f"[yellow]note:[/] {escape(note)}")
     quiet = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
     with quiet, TrainingView(console, settings.epochs, f"{title}  [dim]seed[/] {settings.seed}") as view:
-        result = run_training(configuration, registry, data_dir=data_dir, out=output, observers=[view])
+        result = work(observers=[view])
     show_summary(console, result)
     return {
         "run": str(result.path),

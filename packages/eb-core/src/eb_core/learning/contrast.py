@@ -33,12 +33,19 @@ def contrast(problem: Problem, terms: Sequence[tuple[float, State]]) -> dict[str
     for edge in network.wires:
         posts = [factor * code for factor, code in zip(scale, codes[edge.post], strict=True)]
         if edge.pre == network.input:
-            found = edge.gradient(problem.x, torch.stack([post[0] for post in posts]).sum(0))
+            found = edge.gradient(problem.x, _sum([post[0] for post in posts]))
         else:
             pre = torch.cat([code.flatten(0, 1) for code in codes[edge.pre]])
             found = edge.gradient(pre, torch.cat([post.flatten(0, 1) for post in posts]))
         gradients |= {f"edges.{edge.pre}-{edge.post}.{parameter}": gradient for parameter, gradient in found.items()}
     for name, bias in network.biases.items():
-        total = torch.stack([factor * code[0] for factor, code in zip(scale, codes[name], strict=True)]).sum(0)
+        total = _sum([factor * code[0] for factor, code in zip(scale, codes[name], strict=True)])
         gradients[f"biases.{name}"] = total.sum_to_size(bias.shape)
     return {name: gradients[name] for name in network.parameter_names()}
+
+
+def _sum(parts: list[Tensor]) -> Tensor:
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total

@@ -56,10 +56,12 @@ def exact_gradient(problem: Problem, state: State, cost: Cost, target: Tensor) -
     names = network.parameter_names()
     parameters = dict(network.named_parameters())
     with torch.enable_grad():
-        slope = torch.autograd.grad(problem.total_energy(State(everything)).sum(), list(units.values()), create_graph=True)
+        slope = torch.autograd.grad(
+            problem.total_energy(State(everything)).sum(), list(units.values()), create_graph=True
+        )
         loss = cost.value(problem.readout(State(everything)), target)
         source = torch.autograd.grad(loss.sum(), list(units.values()), materialize_grads=True)
-    moving, kink = _mobility(problem, state)
+    moving, kink = mobility(problem, state)
     shapes = [value.shape for value in units.values()]
 
     def hessian(vector: Tensor) -> Tensor:
@@ -74,9 +76,7 @@ def exact_gradient(problem: Problem, state: State, cost: Cost, target: Tensor) -
         again = torch.autograd.grad(
             problem.total_energy(State(everything)).sum(), list(units.values()), create_graph=True
         )
-        work = sum(
-            (part * force).sum() for part, force in zip(_split(solution, shapes), again, strict=True)
-        )
+        work = sum((part * force).sum() for part, force in zip(_split(solution, shapes), again, strict=True))
         assert isinstance(work, Tensor)
         mixed = torch.autograd.grad(work, [parameters[name] for name in names], materialize_grads=True)
     return ExactGradient(
@@ -90,7 +90,7 @@ def exact_gradient(problem: Problem, state: State, cost: Cost, target: Tensor) -
 
 
 @torch.no_grad()
-def _mobility(problem: Problem, state: State) -> tuple[Tensor, Tensor]:
+def mobility(problem: Problem, state: State) -> tuple[Tensor, Tensor]:
     """Which units can move (1 or 0, (B, n)), and the distance of each sample to the nearest kink (B,)."""
     work = Workspace(problem, state)
     moving, kinks = [], []

@@ -7,6 +7,7 @@ and the loop ends with the last one; elsewhere the budget runs out, so that noth
 
 from abc import abstractmethod
 
+import attrs
 import torch
 from torch import Tensor
 
@@ -54,6 +55,22 @@ class IterativeRelaxer(Relaxer):
         Use out-of-place operations only, so that `iterate` stays differentiable.
         """
 
+    def sweeps(self, work: Workspace, count: int) -> None:
+        """So many iterations; override it where several can be had for less than one after the other.
+
+        Only `relax` calls it, so it may work in place on tensors of its own.
+        """
+        for _ in range(count):
+            self.sweep(work)
+
+    def _advance(self, work: Workspace, count: int, recorder: "_Recorder | None") -> None:
+        if recorder is None:
+            self.sweeps(work, count)
+            return
+        for _ in range(count):
+            self.sweeps(work, 1)
+            recorder.note(work)
+
     def iterate(self, problem: Problem, state: State, steps: int, *, generator: torch.Generator | None = None) -> State:
         work = Workspace(problem, state, generator)
         for _ in range(steps):
@@ -74,14 +91,14 @@ class IterativeRelaxer(Relaxer):
         tol = self._tolerance(problem)
         recorder = _Recorder(problem, work) if trace else None
         if tol is None:
-            for _ in range(budget):
-                self.sweep(work)
-                if recorder:
-                    recorder.note(work)
+            self._advance(work, budget, recorder)
             steps = torch.full((problem.batch,), budget, device=problem.x.device)
-            return _relaxation(problem, work.state(), work.residual(), steps, None, recorder)
-        state, residual, steps = self._settle(work, budget, tol, recorder)
-        return _relaxation(problem, state, residual, steps, residual <= tol, recorder)
+            residual, energy = work.measure()
+            return Relaxation(work.state(), energy, residual, steps, None, trace=recorder.trace() if recorder else None)
+        settled = self._settle(work, budget, tol, recorder)
+        assert settled.residual is not None
+        way = recorder.trace() if recorder else None
+        return attrs.evolve(settled, converged=settled.residual <= tol, trace=way)
 
     def _tolerance(self, problem: Problem) -> Tensor | None:
         """Tolerance of each sample (B,), or None for a fixed number of iterations."""
@@ -95,43 +112,37 @@ class IterativeRelaxer(Relaxer):
             return problem.x.new_full((problem.batch,), tol) if tol > 0 else None
         return tol if self.tol > 0 else None
 
-    def _settle(
-        self, work: Workspace, budget: int, tol: Tensor, recorder: "_Recorder | None"
-    ) -> tuple[State, Tensor, Tensor]:
+    def _settle(self, work: Workspace, budget: int, tol: Tensor, recorder: "_Recorder | None") -> Relaxation:
         """Sweep until every sample has settled or the budget is spent; settled samples no longer move."""
         may_wait = tol.device.type == "cpu"  # reading a flag is free there, and stalls the queue of a GPU
         rows = torch.arange(len(tol), device=tol.device)
         steps = torch.zeros_like(rows)
         settled = torch.zeros_like(rows, dtype=torch.bool)
-        gone: list[tuple[Tensor, State, Tensor, Tensor]] = []
+        gone: list[tuple[Tensor, Relaxation]] = []
         taken = 0
         while True:
             count = min(self.check_every, budget - taken)
-            for _ in range(count):
-                self.sweep(work)
-                if recorder:
-                    recorder.note(work)
+            self._advance(work, count, recorder)
             taken += count
             steps = steps + count * ~settled
-            residual = work.residual()
+            residual, energy = work.measure()
             settled = settled | (residual <= tol)
             if taken == budget or (may_wait and bool(settled.all())):
                 break
             if not may_wait or recorder:
                 work.freeze(settled)
             elif 2 * int(settled.sum()) >= len(settled):
-                gone.append((rows[settled], work.state().select(settled), residual[settled], steps[settled]))
+                gone.append((rows[settled], Relaxation(work.state(), energy, residual, steps).select(settled)))
                 rows, steps, tol = rows[~settled], steps[~settled], tol[~settled]
                 work = work.select(~settled)
                 settled = torch.zeros_like(rows, dtype=torch.bool)
             elif bool(settled.any()):
                 work.freeze(settled)
+        last = Relaxation(work.state(), energy, residual, steps)
         if not gone:
-            return work.state(), residual, steps
-        gone.append((rows, work.state(), residual, steps))
-        back = torch.cat([part[0] for part in gone]).argsort()
-        state = State.cat([part[1] for part in gone]).select(back)
-        return state, torch.cat([part[2] for part in gone])[back], torch.cat([part[3] for part in gone])[back]
+            return last
+        order = torch.cat([*(part for part, _ in gone), rows]).argsort()
+        return Relaxation.cat([*(part for _, part in gone), last]).select(order)
 
 
 class _Recorder:
@@ -149,15 +160,3 @@ class _Recorder:
 
     def trace(self) -> Trace:
         return Trace(torch.stack(self.energy), torch.stack(self.residual))
-
-
-def _relaxation(
-    problem: Problem,
-    state: State,
-    residual: Tensor,
-    steps: Tensor,
-    converged: Tensor | None,
-    recorder: _Recorder | None,
-) -> Relaxation:
-    trace = recorder.trace() if recorder else None
-    return Relaxation(state, problem.total_energy(state), residual, steps, converged, trace)

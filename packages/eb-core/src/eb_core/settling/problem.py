@@ -136,10 +136,9 @@ class Problem:
 
         Computed once per batch, unless autograd is recording (then it must carry a graph of its own).
         """
-        edges = [edge for edge in self.network.wires if edge.post == layer.name and edge.pre == self.network.input]
+        edges = self.network.input_edges(layer.name)
         bias = self.network.bias(layer.name)
-        sources = [source for edge in edges for source in edge.parameters()] + ([] if bias is None else [bias])
-        version = sum(source._version for source in sources)
+        version = sum(edge.version for edge in edges) + (0 if bias is None else bias._version)
         remembered = self._drives.get(layer.name)
         if remembered and remembered[0] == version and not torch.is_grad_enabled():
             return remembered[1]

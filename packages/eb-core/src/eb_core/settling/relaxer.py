@@ -1,6 +1,7 @@
 """A relaxer carries a state towards a minimum of a problem; what it reached comes back as a `Relaxation`."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import attrs
 import torch
@@ -39,6 +40,19 @@ class Relaxation:
     converged: Tensor | None = None
     trace: Trace | None = None
 
+    @staticmethod
+    def cat(parts: Sequence["Relaxation"]) -> "Relaxation":
+        """Several batches one after the other; traces are left behind."""
+        residuals = [part.residual for part in parts if part.residual is not None]
+        converged = [part.converged for part in parts if part.converged is not None]
+        return Relaxation(
+            State.cat([part.state for part in parts]),
+            torch.cat([part.energy for part in parts]),
+            torch.cat(residuals) if residuals else None,
+            torch.cat([part.steps for part in parts]),
+            torch.cat(converged) if converged else None,
+        )
+
     def select(self, rows: Tensor) -> "Relaxation":
         """The part of the samples at `rows`; a trace is left behind."""
         return Relaxation(
@@ -51,7 +65,12 @@ class Relaxation:
 
 
 class Relaxer(ABC):
-    """A dynamics: a frozen value whose options own the budgets (iterations and tolerances of each phase)."""
+    """A dynamics: a frozen value whose options own the budgets (iterations and tolerances of each phase).
+
+    `monotone` says that theory promises F never to increase from one iteration to the next.
+    """
+
+    monotone: bool = False
 
     @abstractmethod
     def relax(

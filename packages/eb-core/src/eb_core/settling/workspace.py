@@ -5,6 +5,7 @@
 `write` replaces a layer's tensor and never changes one in place, so autograd can follow a relaxation.
 """
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -18,6 +19,7 @@ from eb_core.things.energy import Energy
 from eb_core.things.network import Layer
 
 Order = Literal["colour", "forward"]
+Pull = Callable[[Tensor, Tensor], Tensor]
 
 
 class Workspace:
@@ -30,6 +32,8 @@ class Workspace:
     Attributes:
         units: layer name -> (B, *shape), the current states; replace them with `write`.
         memory: what the dynamics keeps beside them; a dictionary of batch-first tensors to read and set.
+        active: samples that still move (B,) bool, or None while all do.
+        plan: whatever a relaxer prepares once for this workspace.
     """
 
     def __init__(self, problem: Problem, start: State, generator: torch.Generator | None = None) -> None:
@@ -41,15 +45,19 @@ class Workspace:
         self._generator = generator
         self._full_batch = problem.batch
         self._rows: Tensor | None = None
-        self._active: Tensor | None = None
+        self.active: Tensor | None = None
+        self.plan: Any = None
         self._codes: dict[str, Tensor] = {}
         self._is_own_code = type(problem.energy).encode is Energy.encode
         self._orders: dict[Order, list[str]] = {}
         self._driven: dict[str, tuple[Tensor, Any]] = {}
         network = problem.network
         inner = [edge for edge in network.wires if edge.pre != network.input]
-        self._incoming = {name: [edge for edge in inner if edge.post == name] for name in self.layers}
-        self._outgoing = {name: [edge for edge in inner if edge.pre == name] for name in self.layers}
+        self._forward = {name: _linear(inner, name, "post") for name in self.layers}
+        self._backward = {name: _linear(inner, name, "pre") for name in self.layers}
+        self._bent = {
+            name: [edge for edge in inner if not edge.linear and name in (edge.pre, edge.post)] for name in self.layers
+        }
         self._base = {name: self._stacked(problem.base(layer)) for name, layer in self.layers.items()}
 
     def _stacked(self, drive: Tensor) -> Tensor:
@@ -63,6 +71,10 @@ class Workspace:
             groups = [self.layers] if order == "forward" else self.problem.network.colours(self.layers)
             self._orders[order] = [name for group in groups for name in group]
         return self._orders[order]
+
+    def base(self, name: str) -> Tensor:
+        """What does not change while a layer settles: bias and input drive, (channels * B, *shape)."""
+        return self._base[name]
 
     def _code(self, name: str) -> Tensor:
         """encode(s) of a layer, (channels * B, *shape)."""
@@ -85,11 +97,17 @@ class Workspace:
         `feedback=False` leaves out what later layers send back: the field of a feed-forward net.
         """
         total = self._base[name]
-        for edge in self._incoming[name]:
-            total = edge.drive(self._code(edge.pre), total) if edge.linear else total + self._share(edge)[0]
-        for edge in self._outgoing[name] if feedback else ():
-            context = None if edge.linear else self._share(edge)[1]
-            total = edge.pullback(self._code(edge.post), context, total)
+        for drive, pre in self._forward[name]:
+            total = drive(self._code(pre), total)
+        if feedback:
+            for pullback, post in self._backward[name]:
+                total = pullback(self._code(post), total)
+        for edge in self._bent[name]:
+            drive_of_pre, context = self._share(edge)
+            if edge.post == name:
+                total = total + drive_of_pre
+            elif feedback:
+                total = edge.pullback(self._code(edge.post), total, context)
         channels = self.energy.channels
         return total.unsqueeze(0) if channels == 1 else total.view(channels, -1, *total.shape[1:])
 
@@ -115,22 +133,41 @@ class Workspace:
         """Replace the state of a layer; clamped units and frozen samples keep theirs."""
         if self.problem.clamps:
             value = self.problem.hold(name, value)
-        if self._active is not None:
-            value = torch.where(self._active.view(-1, *[1] * (value.ndim - 1)), value, self.units[name])
+        if self.active is not None:
+            value = torch.where(self.active.view(-1, *[1] * (value.ndim - 1)), value, self.units[name])
         self.units[name] = value
         self._codes.pop(name, None)
-        for edge in self._outgoing[name]:
-            self._driven.pop(f"{edge.pre}-{edge.post}", None)
+        for edge in self._bent[name]:
+            if edge.pre == name:
+                self._driven.pop(f"{edge.pre}-{edge.post}", None)
 
     def residual(self) -> Tensor:
         """max over free units of |P(s - dF/ds) - s| for each sample, (B,); unit step, P the projection."""
-        largest = self.problem.x.new_zeros(self.problem.batch)
+        steps = [self._step(name, self.field(name)) for name in self.layers]
+        return torch.stack(steps).amax(0) if steps else self.problem.x.new_zeros(self.problem.batch)
+
+    def _step(self, name: str, field: Tensor) -> Tensor:
+        """max |P(s - dF/ds) - s| over the units of one layer, (B,)."""
+        s = self.units[name]
+        moved = self.energy.domain(self.layers[name]).project(s + self.force(name, field))
+        return (self.problem.hold(name, moved) - s).abs().flatten(1).amax(1)
+
+    def measure(self) -> tuple[Tensor, Tensor]:
+        """Residual and energy E of each sample, (B,) each, from one evaluation of the fields.
+
+        Every edge is linear in u_post and homogeneous in u_pre, so that <g_l, u_l> counts it once at either end:
+        E = sum_l self(s_l) - 1/2 <g_l + b_l, u_l>, with b_l the bias and what the input drives.
+        """
+        if self.problem.clamps:
+            return self.residual(), self.problem.total_energy(self.state())
+        steps, energies = [], []
         for name, layer in self.layers.items():
-            s = self.units[name]
-            moved = self.energy.domain(layer).project(s + self.force(name))
-            step = (self.problem.hold(name, moved) - s).abs().flatten(1)
-            largest = torch.maximum(largest, step.amax(1))
-        return largest
+            field = self.field(name)
+            steps.append(self._step(name, field))
+            both = (field + self._base[name].view(field.shape)) * self._code(name).view(field.shape)
+            alone = self.energy.self_energy(layer, self.units[name])
+            energies.append(alone.flatten(1).sum(1) - 0.5 * both.transpose(0, 1).flatten(1).sum(1))
+        return torch.stack(steps).amax(0), torch.stack(energies).sum(0)
 
     def normal(self, name: str) -> Tensor:
         """Standard normal noise for a layer. Drawn for the whole batch, so it does not depend on who is still moving.
@@ -154,7 +191,7 @@ class Workspace:
 
     def freeze(self, settled: Tensor) -> None:
         """Keep the units of these samples (B,) bool as they are from now on."""
-        self._active = ~settled if self._active is None else self._active & ~settled
+        self.active = ~settled if self.active is None else self.active & ~settled
 
     def select(self, rows: Tensor) -> "Workspace":
         """A workspace of the samples at `rows` alone."""
@@ -163,6 +200,13 @@ class Workspace:
         everyone = torch.arange(self._full_batch, device=rows.device) if self._rows is None else self._rows
         part._rows = everyone[rows]
         return part
+
+
+def _linear(edges: list[Edge], name: str, end: str) -> list[tuple[Pull, str]]:
+    """What linear edges send to the layer at this end of theirs: a function and the layer that it acts on."""
+    if end == "post":
+        return [(edge.drive, edge.pre) for edge in edges if edge.linear and edge.post == name]
+    return [(edge.pullback, edge.post) for edge in edges if edge.linear and edge.pre == name]
 
 
 __all__ = ["Layer", "Order", "Workspace"]

@@ -9,7 +9,7 @@ from eb_core.things.edge import Edge
 def check_edge(edge: Edge, pre_shape: tuple[int, ...], post_shape: tuple[int, ...], samples: int = 4) -> None:
     """Check an edge between layers of these shapes, in float64, with random weights.
 
-    * `pullback(u_post, context)` = d<drive(u_pre), u_post> / du_pre by autograd;
+    * `pullback(u_post, context=…)` = d<drive(u_pre), u_post> / du_pre by autograd;
     * `gradient` = d<drive(u_pre), u_post> / d parameter by autograd;
     * `plus` is added, not changed; `drive_and_context` agrees with `drive`;
     * `linear` edges are linear in u_pre; all are positively homogeneous.
@@ -29,11 +29,11 @@ def check_edge(edge: Edge, pre_shape: tuple[int, ...], post_shape: tuple[int, ..
     require_close(drive, edge.drive(u_pre), "drive_and_context agrees with drive", where)
     slope = torch.autograd.grad((drive * u_post).sum(), u_pre)[0]
     u = u_pre.detach()
-    require_close(edge.pullback(u_post, context).detach(), slope, "pullback = d<drive(u), v>/du", where)
+    require_close(edge.pullback(u_post, context=context).detach(), slope, "pullback = d<drive(u), v>/du", where)
     plus_post, plus_pre = draw(post_shape), draw(pre_shape)
     kept = plus_post.clone()
     require_close(edge.drive(u, plus_post), plus_post + edge.drive(u), "drive adds to plus", where)
-    require_close(edge.pullback(u_post, context, plus_pre), plus_pre + slope, "pullback adds to plus", where)
+    require_close(edge.pullback(u_post, plus_pre, context), plus_pre + slope, "pullback adds to plus", where)
     require(torch.equal(plus_post, kept), "plus is left alone", where)
     require_close(edge.drive(2 * u), 2 * edge.drive(u), "drive is positively homogeneous", where)
     for name, gradient in edge.gradient(u, u_post).items():

@@ -29,7 +29,7 @@ class Dense(Edge):
     def gradient(self, u_pre: Tensor, u_post: Tensor) -> dict[str, Tensor]:
         return {"weight": u_post.flatten(1).t() @ u_pre.flatten(1)}
 
-    def pullback(self, u_post: Tensor, context: Any = None, plus: Tensor | None = None) -> Tensor:
+    def pullback(self, u_post: Tensor, plus: Tensor | None = None, context: Any = None) -> Tensor:
         return _product(u_post, self.weight, plus, self.pre_shape)
 
 

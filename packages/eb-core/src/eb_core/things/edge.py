@@ -31,12 +31,17 @@ class Edge(nn.Module, ABC):
         super().__init__()
         self.pre, self.post, self.fan_in, self.gain = pre, post, fan_in, gain
 
+    @property
+    def version(self) -> int:
+        """A number that grows with every change of the edge's parameters in place."""
+        return sum(parameter._version for parameter in self._parameters.values() if parameter is not None)
+
     @abstractmethod
     def drive(self, u_pre: Tensor, plus: Tensor | None = None) -> Tensor:
         """Field on `post`: (N, *post_shape) for u_pre (N, *pre_shape), added to `plus` if given (not in place)."""
 
     @abstractmethod
-    def pullback(self, u_post: Tensor, context: Any = None, plus: Tensor | None = None) -> Tensor:
+    def pullback(self, u_post: Tensor, plus: Tensor | None = None, context: Any = None) -> Tensor:
         """Field on `pre`: d<drive(u_pre), u_post> / du_pre, (N, *pre_shape), added to `plus` if given.
 
         `context` is what `drive_and_context` returned for the current u_pre; linear edges ignore it.

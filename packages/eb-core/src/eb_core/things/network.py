@@ -74,6 +74,9 @@ class Network(nn.Module):
         shapes = {name: layer.shape for name, layer in self.layers.items() if layer.role != "input"}
         chosen = shapes if bias_shapes is None else bias_shapes
         self.biases = nn.ParameterDict({name: nn.Parameter(torch.zeros(*shape)) for name, shape in chosen.items()})
+        self._input_edges = {
+            name: [edge for edge in self.wires if edge.pre == self.input and edge.post == name] for name in shapes
+        }
 
     def _add(self, edge: Edge) -> None:
         name = f"{edge.pre}-{edge.post}"
@@ -85,6 +88,10 @@ class Network(nn.Module):
         if name in self.edges:
             raise ValueError(f"edge {name} exists twice")
         self.edges[name] = edge
+
+    def input_edges(self, layer: str) -> list[Edge]:
+        """Edges from the input to a layer."""
+        return self._input_edges[layer]
 
     @property
     def wires(self) -> list[Edge]:

@@ -6,44 +6,22 @@ result = eb.train("mlp", dataset="digits", epochs=5)
 result.test.accuracy
 """
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import attrs
-import torch
-
-from eb_core.registry import (
-    Configuration,
-    EbError,
-    Layer,
-    Registry,
-    read_recipe,
-)
+from eb_core.registry import Configuration, Layer, Registry, read_recipe
 from eb_core.registry.recipes import TRAINER
 from eb_core.things.data import Data, Dataset, OwnArrays
-from eb_core.training.evaluation import Score
+from eb_core.training.execute import TrainingResult, execute, threads
 from eb_core.training.prepare import configure
+from eb_core.training.report import Observer
 from eb_core.training.runs import Run
 from eb_core.training.settings import TrainerSettings
-from eb_core.training.trained import TrainedNet
-from eb_core.training.trainer import EpochReport, Observer, Trainer
+from eb_core.training.trainer import Trainer
 
 Choice = str | Mapping[str, Any] | object
 """A component's name, a mapping `{"name": …, option: value}`, or a ready-made instance."""
-
-
-@attrs.frozen(eq=False)
-class TrainingResult:
-    """What a training gave: the net, its score on the test split, one report per epoch, the run directory."""
-
-    net: TrainedNet
-    test: Score | None
-    reports: tuple[EpochReport, ...]
-    best_epoch: int
-    configuration: Configuration
-    path: Path | None
 
 
 def layer_of(choices: Mapping[str, Choice | None], trainer: Mapping[str, Any] | TrainerSettings | None) -> Layer:
@@ -76,6 +54,7 @@ def train(
     data: Data | None = None,
     recipe: str | Sequence[str] = (),
     out: str | Path | None = None,
+    predictions: bool = False,
     observers: Sequence[Observer] = (),
     registry: Registry | None = None,
     **trainer: Any,
@@ -93,6 +72,7 @@ def train(
         data: your own tensors (`Data.from_arrays`) instead of a data set.
         recipe: names or .toml files of recipes, later ones over earlier ones.
         out: folder in which a new run directory is made; None writes nothing.
+        predictions: also write predictions.npz, the read-outs of the test split, into that directory.
         observers: told of every batch and epoch.
         trainer: options of `TrainerSettings`, such as `epochs=5, lr=1e-3`.
 
@@ -106,7 +86,7 @@ def train(
     recipes = [recipe] if isinstance(recipe, str) else recipe
     layers = [*(read_recipe(registry, one) for one in recipes), layer_of(choices, trainer)]
     configuration = configure(registry, layers)
-    return run_training(configuration, registry, data=data, out=out, observers=observers)
+    return run_training(configuration, registry, data=data, out=out, observers=observers, predictions=predictions)
 
 
 def run_training(
@@ -117,6 +97,7 @@ def run_training(
     data_dir: Path | None = None,
     out: str | Path | None = None,
     observers: Sequence[Observer] = (),
+    predictions: bool = False,
 ) -> TrainingResult:
     """Train what `configuration` says; a run directory in `out` is written unless it is None.
 
@@ -125,7 +106,7 @@ def run_training(
     if out is not None:
         Run.check_folder(Path(out))
     settings: TrainerSettings = configuration[TRAINER]
-    with _threads(settings.threads):
+    with threads(settings.threads):
         if data is None:
             dataset: Dataset = configuration["dataset"]
             data = dataset.load(data_dir)
@@ -133,16 +114,9 @@ def run_training(
         run = None if out is None else Run.create(Path(out), _label(configuration))
         with trainer.session:
             if run:
-                run.begin(configuration, registry, _facts(trainer))
-            with _recorded(run, trainer):
-                trainer.fit(*observers, *([run] if run else []))
-                test = trainer.test()
-            if run:
-                result = {"best_epoch": trainer.best_epoch, "test": attrs.asdict(test) if test else None}
-                run.finish("finished", trainer.network.state_dict(), **result)
-    net = TrainedNet(trainer.network, trainer.energy, trainer.rule, trainer.cost, data.classes, trainer.session)
-    path = run.path if run else None
-    return TrainingResult(net, test, tuple(trainer.reports), trainer.best_epoch, configuration, path)
+                asked = {"predictions": True} if predictions else {}
+                run.begin(configuration, registry, {**_facts(trainer), **asked})
+            return execute(trainer, configuration, run, observers)
 
 
 def _label(configuration: Configuration) -> str:
@@ -166,29 +140,3 @@ def _facts(trainer: Trainer) -> dict[str, Any]:
             "test": len(data.test) if data.test else 0,
         },
     }
-
-
-@contextlib.contextmanager
-def _recorded(run: Run | None, trainer: Trainer) -> Iterator[None]:
-    """Keep the weights and say how it ended, whatever ends it."""
-    try:
-        yield
-    except BaseException as error:
-        if run:
-            status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-            reason = error.faults[0].what if isinstance(error, EbError) else f"{type(error).__name__}: {error}"
-            run.finish(status, trainer.network.state_dict(), reason=reason, best_epoch=trainer.best_epoch)
-            error.add_note(f"{run.path} says how it ended, and holds the weights so far")
-        raise
-
-
-@contextlib.contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    """torch's CPU threads for the time of a run."""
-    before = torch.get_num_threads()
-    if count:
-        torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

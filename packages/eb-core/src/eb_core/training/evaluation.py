@@ -1,7 +1,11 @@
 """How well a network does on a split: infer as its rule does (settle the free phase), read out, compare."""
 
+import io
+
 import attrs
+import numpy as np
 import torch
+from torch import Tensor
 
 from eb_core.learning.backend import Session
 from eb_core.learning.rule import Rule
@@ -20,14 +24,36 @@ class Score:
     samples: int
 
 
+@attrs.frozen(eq=False)
+class Predictions:
+    """What a network says of each of N samples: predicted class (N,) int64, read-out (N, outputs), cost (N,)."""
+
+    labels: Tensor
+    predicted: Tensor
+    readout: Tensor
+    loss: Tensor
+
+    def score(self) -> Score:
+        """The means."""
+        right = int((self.predicted == self.labels).sum())
+        loss = float(self.loss.sum(dtype=torch.float64))
+        return Score(loss / len(self.labels), right / len(self.labels), len(self.labels))
+
+    def to_npz(self) -> bytes:
+        """A file of numpy's with the arrays `labels`, `predicted` and `readout`."""
+        file = io.BytesIO()
+        arrays = {"labels": self.labels, "predicted": self.predicted, "readout": self.readout}
+        np.savez_compressed(file, **{name: value.cpu().numpy() for name, value in arrays.items()})  # type: ignore[arg-type]
+        return file.getvalue()
+
+
 @torch.no_grad()
-def evaluate_split(
+def predict_split(
     rule: Rule, session: Session, cost: Cost, split: Split, classes: int, *, seed: int = 0, batch_size: int = 256
-) -> Score:
-    """Score of a whole split; noise, if the dynamics has any, is drawn from the stream of `seed`."""
+) -> Predictions:
+    """Predictions on a whole split; noise, if the dynamics has any, is drawn from the stream of `seed`."""
     weight = next(session.network.parameters())
-    loss = torch.zeros((), dtype=torch.float64, device=weight.device)
-    right = torch.zeros((), dtype=torch.int64, device=weight.device)
+    parts = []
     for index, first in enumerate(range(0, len(split), batch_size)):
         rows = slice(first, first + batch_size)
         x = split.x[rows].to(device=weight.device, dtype=weight.dtype)
@@ -36,6 +62,12 @@ def evaluate_split(
         generator = stream(seed, "settle", epoch=0, batch=index, device=weight.device)
         readout = problem.readout(rule.infer(session, problem, generator=generator).state)
         target = cost.encode(labels, classes, session.energy, x.dtype)
-        loss += cost.value(readout, target).sum()
-        right += (cost.predict(readout) == labels).sum()
-    return Score(float(loss) / len(split), int(right) / len(split), len(split))
+        parts.append((labels, cost.predict(readout), readout, cost.value(readout, target)))
+    return Predictions(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def evaluate_split(
+    rule: Rule, session: Session, cost: Cost, split: Split, classes: int, *, seed: int = 0, batch_size: int = 256
+) -> Score:
+    """Score of a whole split; noise, if the dynamics has any, is drawn from the stream of `seed`."""
+    return predict_split(rule, session, cost, split, classes, seed=seed, batch_size=batch_size).score()

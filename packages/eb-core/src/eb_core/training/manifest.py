@@ -63,6 +63,15 @@ def status_of(manifest: dict[str, Any]) -> str:
     return "running" if _is_alive(process["pid"], process.get("began")) else "killed"
 
 
+def is_written_by_another(manifest: dict[str, Any]) -> bool:
+    """Whether a process other than this one may still be writing the run."""
+    process = manifest.get("process") or {}
+    return status_of(manifest) == "running" and (process.get("host"), process.get("pid")) != (
+        platform.node(),
+        os.getpid(),
+    )
+
+
 def _is_alive(pid: int, began: str | None) -> bool:
     if os.name != "posix":
         return True  # to ask would end the process there

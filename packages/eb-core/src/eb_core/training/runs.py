@@ -36,6 +36,7 @@ from eb_core.training.manifest import (
 )
 from eb_core.training.report import EpochReport
 
+
 class Run:
     """A run directory being written; watches a training as an observer.
 
@@ -108,6 +109,8 @@ class Run:
         """A run that goes on after `reports`: later lines of the metrics are dropped, the manifest notes `note`."""
         manifest = read_manifest(path)
         run = cls(path, {key: value for key, value in manifest.items() if key not in ("ended", "reason")})
+        for left_over in path.glob(".*.*.part"):
+            left_over.unlink(missing_ok=True)
         run.write(METRICS, "".join(json.dumps(report.record()) + "\n" for report in reports).encode())
         resumed = [*manifest.get("resumed", []), {"at": _now(), **note}]
         run.update(status="running", process=this_process(), resumed=resumed)
@@ -165,7 +168,7 @@ def _now() -> str:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file whole or not at all: a temporary file beside it, flushed to disk, then renamed."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

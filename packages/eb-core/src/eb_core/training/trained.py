@@ -21,7 +21,7 @@ from eb_core.things.cost import Cost
 from eb_core.things.data import Data, Dataset
 from eb_core.things.energy import Energy
 from eb_core.things.network import Network
-from eb_core.training.evaluation import Score, evaluate_split
+from eb_core.training.evaluation import Predictions, Score, predict_split
 from eb_core.training.manifest import RECIPE, read_manifest
 from eb_core.training.prepare import configure
 from eb_core.training.runs import read_weights
@@ -57,7 +57,11 @@ class TrainedNet:
 
     def score(self, data: Data) -> Score:
         """Score on the test split of `data`, or on its training split if it has no other."""
-        return evaluate_split(self.rule, self.session, self.cost, data.test or data.train, self.classes)
+        return self.predictions(data).score()
+
+    def predictions(self, data: Data) -> Predictions:
+        """Labels, predicted classes and read-outs of that split; `to_npz` makes a file of them."""
+        return predict_split(self.rule, self.session, self.cost, data.test or data.train, self.classes)
 
     def _problem(self, x: Any) -> Problem:
         weight = next(self.network.parameters())
@@ -77,10 +81,11 @@ def load_run(path: str | Path, *, registry: Registry | None = None, device: str 
     path = Path(path)
     registry = registry or Registry.installed()
     manifest = read_manifest(path)
+    here = Layer({TRAINER: {"device": (device, f"device={device}")}})
     configuration = configure(
-        registry, [_written_recipe(path)], ["model", "energy", "relaxer", "rule", "cost", "backend", TRAINER]
+        registry, [written_recipe(path), here], ["model", "energy", "relaxer", "rule", "cost", "backend", TRAINER]
     )
-    settings: TrainerSettings = attrs.evolve(configuration[TRAINER], device=device)
+    settings: TrainerSettings = configuration[TRAINER]
     dtype: torch.dtype = getattr(torch, settings.dtype)
     facts = manifest["data"]
     energy, cost, backend = configuration["energy"], configuration["cost"], configuration["backend"]
@@ -108,7 +113,7 @@ def load_run_data(path: str | Path, *, data_dir: Path | None = None, registry: R
     """
     path = Path(path)
     facts = read_manifest(path)["data"]
-    configuration = configure(registry or Registry.installed(), [_written_recipe(path)], ["dataset"])
+    configuration = configure(registry or Registry.installed(), [written_recipe(path)], ["dataset"])
     dataset: Dataset = configuration["dataset"]
     data = dataset.load(data_dir)
     if data.checksum() != facts["checksum"]:
@@ -120,7 +125,12 @@ def load_run_data(path: str | Path, *, data_dir: Path | None = None, registry: R
     return data
 
 
-def _written_recipe(path: Path) -> Layer:
+def written_recipe(path: Path) -> Layer:
+    """The recipe in a run directory.
+
+    Raises:
+        UsageError: there is none.
+    """
     file = path / RECIPE
     try:
         return parse_recipe(file.read_text(encoding="utf-8"), str(file))

@@ -23,7 +23,7 @@ from eb_core.things.cost import Cost
 from eb_core.things.data import Data
 from eb_core.things.energy import Energy
 from eb_core.things.network import Model, Network
-from eb_core.training.evaluation import Score, evaluate_split
+from eb_core.training.evaluation import Predictions, Score, evaluate_split, predict_split
 from eb_core.training.optimiser import apply_gradients, make_optimiser, schedule_rates
 from eb_core.training.report import EpochReport, Observer
 from eb_core.training.settings import TrainerSettings
@@ -105,11 +105,11 @@ class Trainer:
             self.network.load_state_dict(self.kept)
             self.session.program()
 
-    def test(self) -> Score | None:
-        """Score of the current weights on the test split, or None if there is none."""
+    def test(self) -> Predictions | None:
+        """Predictions of the current weights on the test split, or None if there is none."""
         if self.data.test is None:
             return None
-        return evaluate_split(
+        return predict_split(
             self.rule, self.session, self.cost, self.data.test, self.data.classes, seed=self.settings.seed
         )
 

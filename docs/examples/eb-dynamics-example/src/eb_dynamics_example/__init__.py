@@ -1,0 +1,1 @@
+"""Over-relaxed block updates."""

@@ -1,0 +1,16 @@
+"""What this package registers. It must not import torch."""
+
+from eb_core.registry import Component, hookimpl
+
+EB_PLUGIN_API = "0.1"
+
+
+@hookimpl
+def eb_relaxers() -> list[Component]:
+    return [
+        Component(
+            "over-relaxed",
+            "eb_dynamics_example.over_relaxed:OverRelaxed",
+            "past the minimum of each layer, or short of it",
+        )
+    ]

@@ -1,0 +1,25 @@
+"""The relaxer keeps the promises of its contract, and settles where block updates settle."""
+
+import pytest
+from eb_dynamics_example.over_relaxed import OverRelaxed
+
+from eb_core.testing import check_relaxer, check_settles
+from eb_dynamics_hopfield.block import Hopfield
+from eb_dynamics_hopfield.energy import HopfieldEnergy
+
+AMPLE = {"steps": 2000, "nudged_steps": 2000, "tol": 1e-9}
+
+
+@pytest.mark.parametrize("omega", [0.7, 1.2])
+def test_it_keeps_the_promises_of_a_relaxer(omega):
+    assert check_relaxer(OverRelaxed(omega=omega), HopfieldEnergy()) > 0
+
+
+def test_it_settles_where_block_updates_settle():
+    relaxers = [Hopfield(**AMPLE), OverRelaxed(omega=0.7, **AMPLE), OverRelaxed(omega=1.5, **AMPLE)]
+    assert check_settles(relaxers, HopfieldEnergy()) > 0
+
+
+def test_an_omega_of_two_is_refused():
+    with pytest.raises(ValueError, match="omega"):
+        OverRelaxed(omega=2.0)

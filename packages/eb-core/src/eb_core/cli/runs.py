@@ -1,0 +1,96 @@
+"""`eb runs` and `eb compare`: what was trained, how it ended, and what made the difference."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from eb_core.cli.listing import AsJson
+from eb_core.cli.render import err, guarded, out, print_json, print_wide, table
+from eb_core.registry import UsageError
+
+_COLOURS = {"finished": "green", "running": "cyan", "interrupted": "yellow", "failed": "red", "killed": "magenta"}
+
+
+@guarded
+def runs(
+    folder: Annotated[Path, typer.Argument(help="Folder of run directories.")] = Path("runs"), as_json: AsJson = False
+) -> None:
+    """List the runs in a folder: what they are, how they ended, how they did."""
+    from eb_core.training.history import find_runs
+
+    found = find_runs(folder)
+    if as_json:
+        print_json([run.record() for run in found])
+        return
+    if not found:
+        err.print(f"[yellow]no runs in {escape(str(folder))}[/]")
+        return
+    kinds = ("model", "dataset", "relaxer", "rule")
+    shown = table("run", "status", *kinds, "seed", "epochs", "validation", "test")
+    for run in found:
+        record = run.record()
+        status = f"[{_COLOURS.get(run.status, 'red')}]{escape(run.status)}[/]"
+        shown.add_row(
+            escape(run.name),
+            status,
+            *(escape(_text(record[kind])) for kind in (*kinds, "seed")),
+            f"{record['epochs']}/{_text(record['of'])}",
+            _share(record["validation"]),
+            f"[bold]{_share(record['test'])}[/]",
+        )
+    print_wide(shown)
+    stopped = [run for run in found if run.status in ("killed", "interrupted")]
+    if stopped:
+        path = escape(os.path.relpath(stopped[-1].path))
+        out.print(f"\n[dim]to go on with the last one that was stopped: eb train --resume {path}[/]")
+
+
+@guarded
+def compare(
+    paths: Annotated[list[Path], typer.Argument(metavar="RUN RUN…", help="Run directories made by `eb train`.")],
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw learning curves into FILE.svg or FILE.png.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show only what differs between runs, and how they did."""
+    from eb_core.training.curves import check_plot, plot_curves
+    from eb_core.training.history import differing, summarise
+
+    if len(paths) < 2:
+        raise UsageError("one run alone has nothing to differ from", origin="RUN", advice="give two or more")
+    if plot is not None:
+        check_plot(plot)
+    found = [summarise(path) for path in paths]
+    rows = differing(found)
+    if plot is not None:
+        plot_curves(found, plot)
+    if as_json:
+        print_json({"runs": [run.record() for run in found], "differing": rows})
+        return
+    shown = table("", *(escape(run.name) for run in found))
+    for key, values in rows.items():
+        shown.add_row(key, *(escape(_text(value)) for value in values))
+    if not rows:
+        shown.add_row("[dim]the same recipe[/]")
+    records = [run.record() for run in found]
+    shown.add_section()
+    shown.add_row("[bold]status[/]", *(record["status"] for record in records))
+    shown.add_row("[bold]epochs[/]", *(f"{record['epochs']}/{_text(record['of'])}" for record in records))
+    shown.add_row("[bold]best epoch[/]", *(_text(record["best_epoch"]) for record in records))
+    shown.add_row("[bold]validation[/]", *(_share(record["validation"]) for record in records))
+    shown.add_row("[bold]test[/]", *(_share(record["test"]) for record in records))
+    print_wide(shown)
+    if plot is not None:
+        out.print(f"\ncurves        {escape(str(plot))}")
+
+
+def _text(value: Any) -> str:
+    return "-" if value is None else str(value)
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2%}"

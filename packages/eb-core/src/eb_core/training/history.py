@@ -1,0 +1,116 @@
+"""What many runs say together: one line for each, and what differs between them. Reading it needs no torch."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from eb_core.registry import UsageError
+from eb_core.training.manifest import MANIFEST, read_manifest, read_metrics, status_of
+
+
+@attrs.frozen
+class RunSummary:
+    """A run in one line.
+
+    Args:
+        name: of its directory; path: that directory.
+        status: finished, running, interrupted, failed, killed, or `damaged` if the manifest cannot be read.
+        recipe: its resolved settings by section.
+        epochs: how many are done; of how many.
+        metrics: one record per finished epoch.
+        validation, test: best accuracy on the validation split, and accuracy on the test split; None if not known.
+    """
+
+    path: Path
+    status: str
+    recipe: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
+    metrics: Sequence[Mapping[str, Any]] = ()
+    best_epoch: int | None = None
+    test: Mapping[str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the directory."""
+        return self.path.name
+
+    @property
+    def epochs(self) -> int:
+        """Epochs done."""
+        return len(self.metrics)
+
+    @property
+    def validation(self) -> float | None:
+        """The best accuracy on the validation split."""
+        scores = [record["validation"]["accuracy"] for record in self.metrics if "validation" in record]
+        return max(scores, default=None)
+
+    def chosen(self, kind: str, option: str = "name") -> Any:
+        """A value of the recipe, or None."""
+        return self.recipe.get(kind, {}).get(option)
+
+    def record(self) -> dict[str, Any]:
+        """Plain values, for a machine."""
+        kinds = ("model", "dataset", "relaxer", "rule")
+        return {
+            "name": self.name,
+            "path": str(self.path),
+            "status": self.status,
+            **{kind: self.chosen(kind) for kind in kinds},
+            "seed": self.chosen("trainer", "seed"),
+            "epochs": self.epochs,
+            "of": self.chosen("trainer", "epochs"),
+            "best_epoch": self.best_epoch,
+            "validation": self.validation,
+            "test": self.test["accuracy"] if self.test else None,
+        }
+
+
+def summarise(path: Path) -> RunSummary:
+    """The run in a directory.
+
+    Raises:
+        UsageError: it holds none.
+    """
+    path = path.resolve()
+    manifest = read_manifest(path)
+    return RunSummary(
+        path,
+        status_of(manifest),
+        manifest.get("recipe", {}),
+        tuple(read_metrics(path)),
+        manifest.get("best_epoch"),
+        manifest.get("test"),
+    )
+
+
+def find_runs(folder: Path) -> list[RunSummary]:
+    """All runs in a folder, oldest first; one whose manifest cannot be read is listed as damaged.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"no folder {folder}", origin="FOLDER", advice="give the --out folder of 'eb train'")
+    found = []
+    for path in sorted(file.parent for file in folder.glob(f"*/{MANIFEST}")):
+        try:
+            found.append(summarise(path))
+        except UsageError:
+            found.append(RunSummary(path.resolve(), "damaged"))
+    return found
+
+
+def differing(runs: Sequence[RunSummary]) -> dict[str, list[Any]]:
+    """`section.option` -> its value in each run, for what is not the same in all; None where a run has no such option.
+
+    The name of a section comes first, then its options.
+    """
+    keys: dict[tuple[str, str], None] = {}
+    for run in runs:
+        keys |= {(section, option): None for section, table in run.recipe.items() for option in table}
+    sections = list(dict.fromkeys(section for section, _ in keys))
+    ordered = sorted(keys, key=lambda key: (sections.index(key[0]), key[1] != "name"))
+    rows = {f"{section}.{option}": [run.chosen(section, option) for run in runs] for section, option in ordered}
+    return {key: values for key, values in rows.items() if any(value != values[0] for value in values)}

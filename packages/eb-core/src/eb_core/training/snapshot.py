@@ -1,0 +1,140 @@
+"""Where a training stands, taken from a trainer and put into another one: all it needs to go on as if never stopped.
+
+    weights/…  kept/…  optimiser/PARAMETER/…  carry.units/…  carry.memory/…  tally/…      and the reports so far
+
+Random numbers come from (seed, stream, epoch, batch) and learning rates from the epoch, so neither is in it.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from eb_core.settling.state import State
+from eb_core.training.checkpoint import Checkpoint, unusable
+from eb_core.training.manifest import CHECKPOINT
+from eb_core.training.report import EpochReport
+from eb_core.training.runs import Run
+from eb_core.training.trainer import Trainer
+
+
+def snapshot(trainer: Trainer, identity: Mapping[str, Any]) -> Checkpoint:
+    """Where `trainer` stands; `identity` says of what training (recipe and data)."""
+    moments, numbers = _moments(trainer.optimiser)
+    tensors = {f"weights/{name}": value for name, value in trainer.network.state_dict().items()}
+    tensors |= {f"kept/{name}": value for name, value in trainer.kept.items()}
+    tensors |= {f"optimiser/{name}": value for name, value in moments.items()}
+    if trainer.carry is not None:
+        tensors |= {f"carry.units/{name}": value for name, value in trainer.carry.units.items()}
+        tensors |= {f"carry.memory/{name}": value for name, value in trainer.carry.memory.items()}
+    tally = trainer.tally
+    tensors |= {"tally/loss": tally.loss, "tally/right": tally.right}
+    tensors |= {f"tally/meter/{name}": value for name, value in tally.meter.sums.items()}
+    plain = {
+        **identity,
+        "reports": [report.record() for report in trainer.reports],
+        "best": trainer.best,
+        "best_epoch": trainer.best_epoch,
+        "optimiser": numbers,
+        "carry": trainer.carry is not None,
+        "tally": {"done": tally.done, "seconds": tally.seconds, "counts": tally.meter.counts},
+    }
+    return Checkpoint({name: _copied(value) for name, value in tensors.items()}, plain)
+
+
+def _copied(value: Tensor) -> Tensor:
+    return torch.empty_like(value, device="cpu", memory_format=torch.preserve_format).copy_(value.detach())
+
+
+def _moments(optimiser: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, dict[str, Any]]]:
+    """The optimiser's tensors as `parameter/key`, and its plain values by parameter."""
+    tensors: dict[str, Tensor] = {}
+    numbers: dict[str, dict[str, Any]] = {}
+    for name, parameter in _named(optimiser):
+        for key, value in optimiser.state.get(parameter, {}).items():
+            if isinstance(value, Tensor):
+                tensors[f"{name}/{key}"] = value
+            else:
+                numbers.setdefault(name, {})[key] = value
+    return tensors, numbers
+
+
+def _named(optimiser: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
+    """Every parameter with its name: `make_optimiser` gives each a group of its own."""
+    for group in optimiser.param_groups:
+        yield group["name"], group["params"][0]
+
+
+def restore(trainer: Trainer, checkpoint: Checkpoint, origin: Path) -> None:
+    """Put a fresh `trainer` where `checkpoint` says.
+
+    Raises:
+        UsageError: the checkpoint is of another network.
+    """
+    groups: dict[str, dict[str, Tensor]] = {}
+    for path, value in checkpoint.tensors.items():
+        group, _, name = path.partition("/")
+        groups.setdefault(group, {})[name] = value.to(trainer.device)
+    wanted = {name: tuple(value.shape) for name, value in trainer.network.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in groups.get("weights", {}).items()}
+    for name in wanted | found:
+        if wanted.get(name) != found.get(name):
+            raise unusable(
+                origin, f"is of another network: '{name}' is {found.get(name)} there, {wanted.get(name)} in this one"
+            )
+    plain = checkpoint.plain
+    trainer.network.load_state_dict(groups["weights"])
+    trainer.kept = groups.get("kept", {})
+    state: dict[int, dict[str, Any]] = {}
+    for index, (name, _) in enumerate(_named(trainer.optimiser)):
+        own = dict(plain["optimiser"].get(name, {}))
+        for path, value in checkpoint.tensors.items():
+            if path.rpartition("/")[0] == f"optimiser/{name}":
+                own[path.rpartition("/")[2]] = value
+        if own:
+            state[index] = own
+    trainer.optimiser.load_state_dict({**trainer.optimiser.state_dict(), "state": state})
+    trainer.carry = State(groups.get("carry.units", {}), groups.get("carry.memory", {})) if plain["carry"] else None
+    trainer.reports = checkpoint.reports
+    trainer.best = None if plain["best"] is None else (plain["best"][0], plain["best"][1])
+    trainer.best_epoch = plain["best_epoch"]
+    tally, sums = trainer.tally, groups["tally"]
+    tally.done, tally.seconds = plain["tally"]["done"], plain["tally"]["seconds"]
+    tally.loss, tally.right = sums.pop("loss"), sums.pop("right")
+    tally.meter.counts = plain["tally"]["counts"]
+    tally.meter.sums = {name.removeprefix("meter/"): value for name, value in sums.items()}
+
+
+class Checkpoints:
+    """An observer that saves a training into its run directory: every epoch, and within one as the settings say."""
+
+    def __init__(self, run: Run, trainer: Trainer) -> None:
+        self._run, self._trainer = run, trainer
+        self._batches, self._since = 0, time.monotonic()
+
+    def batch(self, epoch: int, done: int, total: int) -> None:
+        """Save if enough batches or seconds have gone by."""
+        self._batches += 1
+        seconds, batches = self._trainer.settings.checkpoint_seconds, self._trainer.settings.checkpoint_batches
+        is_due = seconds is not None and time.monotonic() - self._since >= seconds
+        if is_due or (batches is not None and self._batches >= batches):
+            self.write()
+
+    def epoch(self, report: EpochReport) -> None:
+        """Save."""
+        self.write()
+
+    def write(self) -> None:
+        """Save where the training stands, if it stands between two batches.
+
+        Raises:
+            RunError: the disk is full, say; the checkpoint before this one is intact.
+        """
+        if not self._trainer.whole:
+            return
+        identity = {"recipe": self._run.manifest["recipe"], "data": self._run.manifest["data"]["checksum"]}
+        self._run.write(CHECKPOINT, snapshot(self._trainer, identity).encode())
+        self._batches, self._since = 0, time.monotonic()

@@ -1,0 +1,26 @@
+"""CIFAR-10: 50,000 training and 10,000 test photographs of ten kinds of things, 32x32 in colour.
+
+Normalisation divides by three times the deviation of each channel, as in B. Scellier et al., "Energy-based
+learning algorithms for analog computing" (2023), whose settings depend on it.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from eb_core import Data, configurable
+from eb_datasets.augmentation import Augmentation
+from eb_datasets.cifar_batches import CLASSES, read_cifar10
+from eb_datasets.images import ImageSet, Normalisation
+from eb_datasets.published import CIFAR10
+
+NORMALISATION: Final = Normalisation((0.4914, 0.4822, 0.4465), (3 * 0.2023, 3 * 0.1994, 3 * 0.2010))
+AUGMENTATION: Final = Augmentation(padding=4, flip=True)
+
+
+@configurable
+class Cifar10(ImageSet):
+    """50,000 training and 10,000 test images of shape (3, 32, 32), ten classes."""
+
+    def load(self, data_dir: Path | None = None) -> Data:
+        images = read_cifar10(CIFAR10, data_dir, self.fetch)
+        return self.finish("cifar10", images, CLASSES, NORMALISATION, AUGMENTATION)

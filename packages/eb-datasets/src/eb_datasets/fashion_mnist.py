@@ -1,0 +1,31 @@
+"""Fashion-MNIST: 60,000 training and 10,000 test images of clothes, 28x28, in the format of MNIST.
+
+References: H. Xiao, K. Rasul, R. Vollgraf, arXiv:1708.07747; normalisation and augmentation as in B. Scellier
+et al., "Energy-based learning algorithms for analog computing" (2023).
+"""
+
+from pathlib import Path
+from typing import Final
+
+from eb_core import Data, configurable, option
+from eb_datasets.augmentation import Augmentation
+from eb_datasets.idx_set import CLASSES, read_idx_set
+from eb_datasets.images import ImageSet, Normalisation
+from eb_datasets.published import FASHION_MNIST
+
+NORMALISATION: Final = Normalisation((0.2860,), (0.3530,))
+AUGMENTATION: Final = Augmentation(padding=2, flip=True)
+PADDED: Final = 32
+
+
+@configurable
+class FashionMnist(ImageSet):
+    """60,000 training and 10,000 test images of shape (1, 28, 28), ten classes."""
+
+    pad: bool = option(default=False, help="pad to 32x32 with two zero pixels on each side")
+
+    def load(self, data_dir: Path | None = None) -> Data:
+        images = read_idx_set(FASHION_MNIST, data_dir, self.fetch)
+        if self.pad:
+            images = images.padded(PADDED)
+        return self.finish("fashion-mnist", images, CLASSES, NORMALISATION, AUGMENTATION)
