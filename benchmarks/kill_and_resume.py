@@ -29,7 +29,7 @@ TIMES = ("started", "ended", "process", "resumed")
 
 def say(line: str) -> None:
     """A line of the table."""
-    print(line, flush=True)  # noqa: T201
+    print(line, flush=True)
 
 
 def start(*line: str) -> "subprocess.Popen[str]":

@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import attrs
 import typer
@@ -13,6 +13,9 @@ from eb_core.cli.listing import AsJson
 from eb_core.cli.render import guarded, out, print_json, table
 from eb_core.registry import Registry, resolve_layers
 from eb_core.registry.errors import raise_if_any
+
+if TYPE_CHECKING:
+    from eb_core.testing.measure import Finding
 
 Options = Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", show_default=False)]
 
@@ -42,7 +45,7 @@ def check(
 
     Exit code 1 if a promise does not hold. Without options: the default relaxer and rule.
     """
-    from eb_core.testing.measure import Finding, measure_relaxer, measure_rule
+    from eb_core.testing.measure import measure_relaxer, measure_rule
 
     registry: Registry = context.obj
     names = {"relaxer": relaxer, "energy": energy, "rule": rule, "cost": cost, "model": model}
@@ -86,16 +89,50 @@ def _pairs(registry: Registry, names: dict[str, str | None], everything: bool) -
     return relaxers + [{"relaxer": one_relaxer, "rule": one} for one in registry.names("rule") if one != "c-ep"]
 
 
-def _show(findings: list) -> None:  # type: ignore[type-arg]
-    shown = table("subject", "net", "figure", "value", "promised", "")
-    last: tuple[str, str] = ("", "")
-    for one in findings:
-        mark = {True: "[green]holds[/]", False: "[bold red]BROKEN[/]", None: ""}[one.holds]
-        subject = one.subject if one.subject != last[0] else ""
-        net = one.net if (one.subject, one.net) != last else ""
-        last = (one.subject, one.net)
-        value = "" if math.isnan(one.value) else f"{one.value:.6g}" if "cosine" in one.what else f"{one.value:.2e}"
-        if one.what in ("order in beta", "iterations"):
-            value = f"{one.value:.2f}"
-        shown.add_row(f"[cyan]{escape(subject)}[/]", net, escape(one.what), value, escape(one.expected), mark)
-    out.print(shown)
+def _show(findings: "list[Finding]") -> None:
+    """One table for dynamics and one for rules: a row for each net, a column for each figure."""
+    for family in ("relaxer", "rule"):
+        part = [one for one in findings if one.subject.startswith(family)]
+        if not part:
+            continue
+        figures = list(dict.fromkeys(one.what for one in part))
+        heads = {
+            what: next((one.expected for one in part if one.what == what and one.expected), "") for what in figures
+        }
+        shown = table(family, "net", *(f"{_short(what)}\n[dim]{escape(heads[what])}[/]" for what in figures))
+        rows: dict[tuple[str, str], dict[str, Finding]] = {}
+        for one in part:
+            rows.setdefault((one.subject.removeprefix(f"{family} "), one.net), {})[one.what] = one
+        last = ""
+        for (subject, net), row in rows.items():
+            label = f"[cyan]{escape(subject)}[/]" if subject != last else ""
+            shown.add_row(
+                label, net.removesuffix("s").removesuffix(" layer"), *(_cell(row.get(what)) for what in figures)
+            )
+            last = subject
+        out.print(shown, "")
+
+
+_HEADS = {
+    "residual by autograd": "residual",
+    "residual of the free state": "residual",
+    "residual it reports, error": "misreport",
+    "largest rise of F": "rise of F",
+    "smallest curvature": "curvature",
+    "distance to a kink": "kink",
+    "order in beta": "order",
+}
+
+
+def _short(what: str) -> str:
+    """A column's heading."""
+    return _HEADS.get(what, what.replace("relative error at beta", "error").replace("relative error", "error"))
+
+
+def _cell(one: "Finding | None") -> str:
+    if one is None or (math.isnan(one.value) and "refused" not in one.what):
+        return ""
+    value = f"{one.value:.6f}" if one.what == "cosine" else f"{one.value:.1e}"
+    if one.what in {"order in beta", "iterations"}:
+        value = f"{one.value:.2f}"
+    return {True: f"[green]{value}[/]", False: f"[bold red]{value} BROKEN[/]", None: value}[one.holds]

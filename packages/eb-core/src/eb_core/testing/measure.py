@@ -150,7 +150,7 @@ def _against_oracle(
 ) -> list[Finding]:
     has_beta = hasattr(rule, "beta") and rule.error_order is not None
     betas: Sequence[float | None] = BETAS if has_beta else (None,)
-    found, errors = [], []
+    found, errors, cosine = [], [], math.nan
     for beta in betas:
         asked = rule if beta is None else evolve(rule, beta=beta)
         estimate = asked.estimate(
@@ -163,18 +163,13 @@ def _against_oracle(
         cosine = float(torch.cosine_similarity(got, true, dim=0))
         errors.append(error)
         at = "" if beta is None else f" at beta {beta:g}"
-        judged = rule.error_order is not None and beta == BETAS[-1]
-        found.append(
-            Finding(
-                subject,
-                net,
-                f"cosine{at}",
-                cosine,
-                f">= {COSINE}" if judged else "",
-                cosine >= COSINE if judged else None,
-            )
-        )
         found.append(Finding(subject, net, f"relative error{at}", error))
+    promised = rule.error_order is not None
+    found.append(
+        Finding(
+            subject, net, "cosine", cosine, f">= {COSINE}" if promised else "", cosine >= COSINE if promised else None
+        )
+    )
     if has_beta and rule.error_order is not None and errors[0] > ROUGH and errors[1] > 0:
         order = math.log10(errors[0] / errors[1])
         holds = abs(order - rule.error_order) <= ORDER_SLACK

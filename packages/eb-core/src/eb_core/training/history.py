@@ -15,12 +15,12 @@ class RunSummary:
     """A run in one line.
 
     Args:
-        name: of its directory; path: that directory.
+        path: its directory.
         status: finished, running, interrupted, failed, killed, or `damaged` if the manifest cannot be read.
         recipe: its resolved settings by section.
-        epochs: how many are done; of how many.
         metrics: one record per finished epoch.
-        validation, test: best accuracy on the validation split, and accuracy on the test split; None if not known.
+        best_epoch: whose weights were selected; None if it did not get that far.
+        test: loss and accuracy on the test split; None if it did not get that far.
     """
 
     path: Path
