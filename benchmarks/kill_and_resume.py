@@ -13,6 +13,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -64,7 +65,7 @@ def outcome(path: Path) -> dict[str, Any]:
         "weights": (path / "weights.safetensors").read_bytes(),
         "metrics": [{name: value for name, value in line.items() if name != "seconds"} for line in lines],
         "manifest": {name: value for name, value in manifest.items() if name not in TIMES},
-        "files": sorted(file.name for file in path.iterdir()),
+        "files": sorted(file.name for file in path.iterdir() if file.name != CHECKPOINT),
     }
 
 
@@ -89,15 +90,19 @@ def kill_and_resume(kills: int, epochs: int, seed: int, folder: Path) -> int:
             life = chance.uniform(0, 2 * seconds / kills)
             try:
                 process.wait(life)
-                break
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.communicate()
+                process.wait()
+            if read_manifest(path)["status"] == "finished":
+                break  # the kill, if there was one, came after the last file was written
+            if process.returncode != -signal.SIGKILL:
+                ended(process)
             done += 1
             say(f"{done:4d}  {run:4d}   {life:7.2f}   {left_behind(path)}")
             process = start("--resume", str(path))
             begun(process, place)
-        ended(process)
+        else:
+            ended(process)
         assert path is not None, "a process that ended well has begun"
         wrong = [name for name, value in outcome(path).items() if value != expected[name]]
         differ += bool(wrong)

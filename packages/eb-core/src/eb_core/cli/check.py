@@ -99,15 +99,16 @@ def _show(findings: "list[Finding]") -> None:
         heads = {
             what: next((one.expected for one in part if one.what == what and one.expected), "") for what in figures
         }
-        shown = table(family, "net", *(f"{_short(what)}\n[dim]{escape(heads[what])}[/]" for what in figures))
+        shown = table(family, *(f"{_short(what)}\n[dim]{escape(heads[what])}[/]" for what in figures))
         rows: dict[tuple[str, str], dict[str, Finding]] = {}
         for one in part:
             rows.setdefault((one.subject.removeprefix(f"{family} "), one.net), {})[one.what] = one
         last = ""
         for (subject, net), row in rows.items():
-            label = f"[cyan]{escape(subject)}[/]" if subject != last else ""
+            if subject != last:
+                shown.add_row(f"[cyan]{escape(subject)}[/]")
             shown.add_row(
-                label, net.removesuffix("s").removesuffix(" layer"), *(_cell(row.get(what)) for what in figures)
+                "  " + net.removesuffix("s").removesuffix(" layer"), *(_cell(row.get(what)) for what in figures)
             )
             last = subject
         out.print(shown, "")
