@@ -1,6 +1,6 @@
 """Training on augmented batches: which batches are augmented, by which random numbers, and which never are."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 
 import eb_core as eb
 from eb_core import Data
-from eb_core.training.streams import stream
+from eb_core.training.streams import Stream, stream
 
 PARTS: dict[str, Any] = {"model": Chain(), "energy": Springs(), "relaxer": Descent(), "rule": Centred()}
 Y = torch.arange(40) % 2
@@ -60,6 +60,12 @@ def test_each_batch_has_random_numbers_of_its_own_that_the_seed_repeats() -> Non
         assert torch.equal(drawn, 0.3 * torch.randn(drawn.shape, generator=generator))
         assert torch.equal(drawn, again.seen[index][1])
         assert not torch.equal(drawn, other.seen[index][1])
+
+
+def test_the_random_numbers_of_augmentation_are_those_of_no_other_stream() -> None:
+    names: tuple[Stream, ...] = get_args(Stream)
+    assert "augment" in names
+    assert len({torch.rand(1, generator=stream(0, name, 1, 1)).item() for name in names}) == len(names)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

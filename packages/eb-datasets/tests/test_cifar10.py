@@ -213,8 +213,8 @@ def test_a_pickle_in_the_archive_is_refused_as_well(tmp_path: Path, write_cifar:
 @pytest.mark.parametrize(
     "program",
     [
-        b"cnumpy\nndarray\n(N}S'call'\nI1\nstb.",  # attributes of an admitted name
-        b"cnumpy\nndarray\n}S'call'\nI1\nsb.",
+        b"cnumpy\nndarray\n(N}Vcall\nI1\nstb.",  # attributes of an admitted name
+        b"cnumpy\nndarray\n}Vcall\nI1\nsb.",
         b"cnumpy\nndarray\n)R.",  # an array made by calling its class
         b"cnumpy\nndarray\n)\x81.",
         b"cnumpy\nndarray.tofile\n.",
@@ -233,5 +233,5 @@ def test_a_pickle_cannot_reach_or_change_anything_by_the_names_that_are_admitted
 
 
 def test_a_pickle_cannot_set_attributes_of_an_element_type() -> None:
-    found = load_plain(io.BytesIO(b"cnumpy\ndtype\n(S'u1'\ntR(N}S'anything'\nI1\nstb."))
+    found = load_plain(io.BytesIO(b"cnumpy\ndtype\n(S'u1'\ntR(N}Vanything\nI1\nstb."))
     assert not hasattr(found, "anything")

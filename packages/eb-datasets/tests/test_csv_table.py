@@ -99,7 +99,7 @@ def test_every_kth_sample_of_each_class_is_a_test_sample(tmp_path: Path) -> None
     assert data.test.y.tolist() == [0, 1, 0, 1]
 
 
-@pytest.mark.parametrize("share", [0.1, 0.2, 0.25, 0.3, 1 / 3, 0.5, 0.7, 0.9])
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.25, 0.29, 0.3, 1 / 3, 0.5, 0.7, 0.9])
 def test_the_share_of_test_samples_is_the_one_that_was_asked_for(share: float) -> None:
     y = np.repeat([0, 1, 2], [100, 40, 7])
     test = held_out(y, share)

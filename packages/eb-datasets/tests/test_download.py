@@ -1,6 +1,7 @@
 """Downloads, from a server on this machine that holds small files in the published formats."""
 
 import hashlib
+import shutil
 import sys
 import tarfile
 import threading
@@ -114,7 +115,9 @@ def test_a_mirror_can_be_named(served: Mirror, monkeypatch: pytest.MonkeyPatch) 
         mnist.Mnist(download=True).load()
     assert caught.value.faults[0].origin == f"http://127.0.0.1:9/nowhere/{MNIST.files[0].name}"
     assert "source=URL" in caught.value.faults[0].advice
-    assert len(mnist.Mnist(download=True, source=f"{served.address}/").load().train) == 30
+    shutil.copytree(served.folder, served.folder / "copy")
+    assert len(mnist.Mnist(download=True, source=f"{served.address}/copy/").load().train) == 30
+    assert served.asked == [f"/copy/{file.name}" for file in MNIST.files]
 
 
 def test_a_file_with_another_checksum_is_refused_and_not_kept(served: Mirror, machine: Path) -> None:

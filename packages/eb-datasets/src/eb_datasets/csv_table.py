@@ -56,7 +56,7 @@ class Csv(Dataset):
                 "options label, header, delimiter and test_share",
             ) from None
         parts = (x[test], y[test]) if test.any() else None
-        return Data.from_arrays(x[~test], y[~test], test=parts, classes=len(number), name=path.name)
+        return Data.from_arrays(x[~test], y[~test], test=parts, name=path.name)
 
     def _samples(self, lines: Iterator[tuple[int, list[str]]]) -> list[Sample]:
         """All samples; the first line is one of them unless it is a header."""
