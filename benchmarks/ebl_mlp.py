@@ -87,7 +87,9 @@ def parity(path: Path, sizes: list[int], steps: int = 30) -> dict[str, float]:
     values = reference.values()
     return {
         "free states": free,
-        f"parameters after {steps} steps": max(float((mine[name] - values[name]).detach().abs().max()) for name in values),
+        f"parameters after {steps} steps": max(
+            float((mine[name] - values[name]).detach().abs().max()) for name in values
+        ),
     }
 
 
@@ -134,9 +136,7 @@ def speed(path: Path, sizes: list[int], size: int, repeats: int) -> dict[str, di
 
         if nudge == "closed":
             found["free phase"] = compare(reference_free, lambda ours=ours: ours.settle(x), repeats, 5)
-        found[f"C-EP step, {nudge} nudge"] = compare(
-            reference_step, lambda ours=ours: ours.step(x, labels), repeats, 5
-        )
+        found[f"C-EP step, {nudge} nudge"] = compare(reference_step, lambda ours=ours: ours.step(x, labels), repeats, 5)
     return found
 
 
@@ -155,7 +155,7 @@ def main() -> None:
         report[f"speed, float32, batch {size}"] = speed(arguments.reference, arguments.sizes, size, arguments.repeats)
     report["load_after"] = os.getloadavg()
     text = json.dumps(report, indent=2)
-    print(text)  # noqa: T201
+    print(text)
     if arguments.json:
         arguments.json.write_text(text + "\n")
 

@@ -19,7 +19,9 @@ from eb_core import Network
 class Reference:
     """A deep Hopfield net of the reference code with the weights of one of our networks."""
 
-    def __init__(self, path: Path, network: Network, beta: float, free_steps: int, nudged_steps: int, lr: float) -> None:
+    def __init__(
+        self, path: Path, network: Network, beta: float, free_steps: int, nudged_steps: int, lr: float
+    ) -> None:
         code = _import(path)
         shapes = [layer.shape for layer in network.layers.values()]
         self.energy = code.DeepHopfieldEnergy(shapes, [1.0] * (len(shapes) - 1))

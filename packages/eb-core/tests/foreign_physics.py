@@ -146,7 +146,7 @@ class Momentum(IterativeRelaxer):
             velocity = work.memory.get(f"velocity.{name}", torch.zeros_like(s))
             field = work.field(name) + 1e-3 * work.normal(name)
             velocity = 0.5 * velocity + 0.2 * work.force(name, field)
-            work.memory[f"velocity.{name}"] = velocity
+            work.remember(f"velocity.{name}", velocity)
             work.write(name, work.energy.domain(layer).project(s + velocity))
 
 

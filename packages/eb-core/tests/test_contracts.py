@@ -45,6 +45,8 @@ def test_memory_comes_back_with_the_state_and_noise_does_not_depend_on_who_has_s
     assert set(dropping.state.memory) == {f"velocity.{layer}" for layer in start.units}
     for layer in start.units:
         torch.testing.assert_close(dropping.state[layer], freezing.state[layer], rtol=0, atol=1e-13)
+        kept = [end.state.memory[f"velocity.{layer}"] for end in (dropping, freezing)]
+        torch.testing.assert_close(*kept, rtol=0, atol=1e-13)
 
 
 def test_noise_without_a_generator_is_refused() -> None:

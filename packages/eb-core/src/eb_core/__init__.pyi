@@ -32,3 +32,8 @@ from .training.resume import resume as resume
 from .training.settings import TrainerSettings as TrainerSettings
 from .training.trainer import make_network as make_network
 from .training.trained import TrainedNet as TrainedNet, load_run as load_run
+from .learning.oracle import ExactGradient as ExactGradient, exact_gradient as exact_gradient
+from .learning.simulator import Simulator as Simulator
+from .things.cross_entropy import CrossEntropy as CrossEntropy
+from .things.energy import Quadratic as Quadratic
+from .things.squared_error import SquaredError as SquaredError

@@ -73,8 +73,9 @@ class TrainingView:
             f"{health.steps:10.1f} / {nudged} steps   {saturated:>7}   {report.seconds:7.1f}{note}"
         )
         for line in health.advice():
-            if line not in self._advice:
-                self._advice.add(line)
+            kind = line.partition("% ")[2]
+            if kind not in self._advice:
+                self._advice.add(kind)
                 self._console.print(f"        [yellow]advice:[/] {line}")
 
 
@@ -86,8 +87,10 @@ def show_summary(console: Console, result: TrainingResult) -> None:
     """The outcome, the curve in one line, and what to do next."""
     scores = [report.validation or report.train for report in result.reports]
     which = "validation" if result.reports[-1].validation else "training"
+    if console.is_terminal:  # elsewhere the bar has left a blank line already
+        console.print()
     console.print(
-        f"\n{which} accuracy {sparkline([score.accuracy for score in scores])}  weights of epoch {result.best_epoch}"
+        f"{which} accuracy {sparkline([score.accuracy for score in scores])}  weights of epoch {result.best_epoch}"
     )
     if result.test:
         wrong = round((1 - result.test.accuracy) * result.test.samples)

@@ -190,7 +190,7 @@ class Registry:
                 origin=origin,
                 advice="write NAME, PACKAGE:NAME or an importable 'package.module:Class'",
             )
-        return component
+        return attrs.evolve(component, name=name)
 
     def load(self, kind: str, component: Component) -> type[Any]:
         """Import the target of `component` and check that it fulfils the contract of its kind.

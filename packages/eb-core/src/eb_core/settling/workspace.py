@@ -31,7 +31,7 @@ class Workspace:
 
     Attributes:
         units: layer name -> (B, *shape), the current states; replace them with `write`.
-        memory: what the dynamics keeps beside them; a dictionary of batch-first tensors to read and set.
+        memory: what the dynamics keeps beside them, batch-first tensors by name; replace them with `remember`.
         active: samples that still move (B,) bool, or None while all do.
         plan: whatever a relaxer prepares once for this workspace.
     """
@@ -140,6 +140,13 @@ class Workspace:
         for edge in self._bent[name]:
             if edge.pre == name:
                 self._driven.pop(f"{edge.pre}-{edge.post}", None)
+
+    def remember(self, name: str, value: Tensor) -> None:
+        """Replace a tensor of the memory; frozen samples keep theirs."""
+        old = self.memory.get(name)
+        if self.active is not None and old is not None:
+            value = torch.where(self.active.view(-1, *[1] * (value.ndim - 1)), value, old)
+        self.memory[name] = value
 
     def residual(self) -> Tensor:
         """max over free units of |P(s - dF/ds) - s| for each sample, (B,); unit step, P the projection."""

@@ -129,6 +129,9 @@ class Trainer:
             self.whole = True
             if index % FINITE_CHECK_EVERY == 0 or index + 1 == total:
                 self._check_finite(estimate.loss, epoch, index)
+                self._check_finite(
+                    torch.stack([value.detach().sum() for value in self.network.parameters()]), epoch, index
+                )
             for observer in observers:
                 observer.batch(epoch, index + 1, total)
         return EpochReport(
@@ -160,8 +163,9 @@ class Trainer:
         generator = stream(self.settings.seed, "settle", epoch + 1, index, self.device)
         return self.rule.estimate(self.session, x, target, self.cost, carry=self.carry, generator=generator)
 
-    def _check_finite(self, loss: Tensor, epoch: int, index: int) -> None:
-        if not bool(torch.isfinite(loss).all()):
+    def _check_finite(self, values: Tensor, epoch: int, index: int) -> None:
+        """Stop on a loss, or on parameters after the last update, that are nan or infinite."""
+        if not bool(torch.isfinite(values).all()):
             raise RunError(
                 f"the loss is not finite in epoch {epoch + 1}, batch {index + 1}",
                 origin="the training loop",
