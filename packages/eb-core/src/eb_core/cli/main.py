@@ -18,16 +18,8 @@ from eb_core.cli.train import train
 from eb_core.registry import Registry
 from eb_core.registry.discovery import ALLOW_VARIABLE, DENY_VARIABLE
 
-app = typer.Typer(
-    name="eb",
-    help="Energy-based learning: networks that settle to a minimum of an energy, and learn from where they settle.",
-    epilog="Anywhere on the line: --plugins-allow PATTERNS and --plugins-deny PATTERNS (names of packages or plugins, "
-    f"comma-separated, * and ? allowed; also {ALLOW_VARIABLE}, {DENY_VARIABLE}), --traceback for the whole way "
-    "to an error.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+HELP = ("-h", "--help")
+COMMANDS = (list_plugins, describe, doctor, train, evaluate, runs, compare, check)
 
 
 def _version(wanted: bool) -> None:
@@ -36,7 +28,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     context: typer.Context,
     version: Annotated[
@@ -46,8 +37,29 @@ def _root(
     context.obj = Registry.installed()
 
 
-for command in (list_plugins, describe, doctor, train, evaluate, runs, compare, check):
-    app.command(command.__name__.replace("_", "-"))(command)
+def make_app(light: bool = False) -> typer.Typer:
+    """The command line; `light` leaves out the flags for help and completion.
+
+    typer loads pydantic (0.1 s of every start) to read those, also where they are not given.
+    """
+    made = typer.Typer(
+        name="eb",
+        help="Energy-based learning: networks that settle to a minimum of an energy, and learn from where they settle.",
+        epilog="Anywhere on the line: --plugins-allow PATTERNS and --plugins-deny PATTERNS (names of packages or "
+        f"plugins, comma-separated, * and ? allowed; also {ALLOW_VARIABLE}, {DENY_VARIABLE}), --traceback for the "
+        "whole way to an error.",
+        no_args_is_help=True,
+        add_completion=not light,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": [] if light else list(HELP)},
+    )
+    made.callback()(_root)
+    for command in COMMANDS:
+        made.command(command.__name__.replace("_", "-"))(command)
+    return made
+
+
+app = make_app()
 
 
 def main() -> None:
@@ -63,6 +75,7 @@ def main() -> None:
     try:
         flags, rest = early.parse_known_args()
         os.environ |= {name: value for name, value in vars(flags).items() if value is not None}
-        app(rest)
+        plain = rest[:1] == ["list-plugins"] and not set(HELP) & set(rest)
+        (make_app(light=True) if plain else app)(rest)
     except KeyboardInterrupt as error:
         sys.exit(report(error))

@@ -24,28 +24,22 @@ def contrast(problem: Problem, terms: Sequence[tuple[float, State]]) -> dict[str
         problem: any phase of the batch; it brings network, energy and input.
         terms: pairs (w_k, state).
     """
-    network, energy = problem.network, problem.energy
-    codes = {
-        layer.name: [energy.encode(state[layer.name].detach()) for _, state in terms] for layer in network.unit_layers
-    }
-    scale = [-weight / problem.batch for weight, _ in terms]
+    network, batch = problem.network, problem.batch
+    states = [state for _, state in terms]
+    weights = problem.x.new_tensor([-weight / batch for weight, _ in terms]).repeat_interleave(batch)
+    codes, weighted = {}, {}
+    for layer in network.unit_layers:
+        code = problem.energy.encode(torch.cat([state[layer.name].detach() for state in states]))
+        codes[layer.name] = code
+        weighted[layer.name] = code * weights.view(-1, *[1] * len(layer.shape))
     gradients: dict[str, Tensor] = {}
     for edge in network.wires:
-        posts = [factor * code for factor, code in zip(scale, codes[edge.post], strict=True)]
+        post = weighted[edge.post]
         if edge.pre == network.input:
-            found = edge.gradient(problem.x, _sum([post[0] for post in posts]))
+            found = edge.gradient(problem.x, post[0].unflatten(0, (-1, batch)).sum(0))  # type: ignore[no-untyped-call]
         else:
-            pre = torch.cat([code.flatten(0, 1) for code in codes[edge.pre]])
-            found = edge.gradient(pre, torch.cat([post.flatten(0, 1) for post in posts]))
+            found = edge.gradient(codes[edge.pre].flatten(0, 1), post.flatten(0, 1))
         gradients |= {f"edges.{edge.pre}-{edge.post}.{parameter}": gradient for parameter, gradient in found.items()}
     for name, bias in network.biases.items():
-        total = _sum([factor * code[0] for factor, code in zip(scale, codes[name], strict=True)])
-        gradients[f"biases.{name}"] = total.sum_to_size(bias.shape)
+        gradients[f"biases.{name}"] = weighted[name][0].sum_to_size(bias.shape)
     return {name: gradients[name] for name in network.parameter_names()}
-
-
-def _sum(parts: list[Tensor]) -> Tensor:
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total
