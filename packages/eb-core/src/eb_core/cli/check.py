@@ -8,7 +8,7 @@ import attrs
 import typer
 from rich.markup import escape
 
-from eb_core.cli.choices import layer_from_flags, names_of
+from eb_core.cli.choices import Options, layer_from_flags, names_of
 from eb_core.cli.listing import AsJson
 from eb_core.cli.render import guarded, out, print_json, table
 from eb_core.registry import Registry, resolve_layers
@@ -16,8 +16,6 @@ from eb_core.registry.errors import raise_if_any
 
 if TYPE_CHECKING:
     from eb_core.testing.measure import Finding
-
-Options = Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", show_default=False)]
 
 
 @guarded

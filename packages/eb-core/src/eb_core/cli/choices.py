@@ -1,10 +1,15 @@
 """Flags as the topmost layer of settings, and the names that shell completion offers."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from eb_core.registry import Fault, Layer, Registry, Text
 from eb_core.registry.recipes import TRAINER
+
+Options = Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", show_default=False)]
+"""Any number of `--…-opt key=value`."""
 
 
 def names_of(kind: str) -> Callable[[str], list[str]]:

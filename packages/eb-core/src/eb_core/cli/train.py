@@ -12,7 +12,7 @@ import attrs
 import typer
 from rich.markup import escape
 
-from eb_core.cli.choices import layer_from_flags, names_of
+from eb_core.cli.choices import Options, layer_from_flags, names_of
 from eb_core.cli.render import err, guarded, out, print_json, table
 from eb_core.registry import Configuration, EbError, Registry, UsageError, read_recipe
 from eb_core.registry.errors import gathered, raise_together
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 WITH_RESUME = ("resume", "data_dir", "predictions", "as_json")
 """What may be typed beside --resume: nothing that would change the run."""
-
-Options = Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", show_default=False)]
 
 
 @guarded
