@@ -7,7 +7,8 @@ from eb_core.registry.recipes import BUILT_IN
 
 def test_every_built_in_plugin_is_installed_and_well() -> None:
     plugins = {plugin.distribution: plugin.status for plugin in Registry.installed().plugins}
-    built_in = {"eb-core", "eb-datasets", "eb-dynamics-hopfield", "eb-models", "eb-rules"}
+    dynamics = {f"eb-dynamics-{name}" for name in ("cim", "csb", "hopfield", "oim")}
+    built_in = {"eb-core", "eb-datasets", "eb-models", "eb-rules"} | dynamics
     assert {name: plugins.get(name) for name in built_in} == dict.fromkeys(built_in, "ok")
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
 from eb_core.things.energy import Energy
+from eb_core.things.network import Network
 
 
 @attrs.frozen(eq=False)
@@ -90,3 +91,7 @@ class Relaxer(ABC):
     def why_not(self, energy: Energy) -> str | None:
         """Why this dynamics makes no sense for that physics, or None; checked before any work starts."""
         return None
+
+    def notices(self, network: Network, energy: Energy) -> Sequence[str]:
+        """What to know before work starts, each with its advice, though it is no reason to refuse."""
+        return ()

@@ -7,6 +7,7 @@ u = (cos phi, sin phi), since cos(a - b) = cos a cos b + sin a sin b. The input 
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -104,3 +105,7 @@ class Energy(ABC):
     def why_not(self, network: Network) -> str | None:
         """Why this physics cannot run on that wiring, or None; checked before any work starts."""
         return None
+
+    def notices(self, network: Network) -> Sequence[str]:
+        """What to know before work starts, each with its advice, though it is no reason to refuse."""
+        return ()

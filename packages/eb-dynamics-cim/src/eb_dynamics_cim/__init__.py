@@ -1,0 +1,1 @@
+"""Coherent Ising machines: pumped amplitudes, and relaxers that settle them."""

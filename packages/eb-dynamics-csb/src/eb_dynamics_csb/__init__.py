@@ -1,0 +1,1 @@
+"""Continuous simulated bifurcation: damped inertial dynamics with walls."""

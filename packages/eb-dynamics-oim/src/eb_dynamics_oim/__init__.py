@@ -1,0 +1,1 @@
+"""Oscillator Ising machines: phases, and relaxers that settle them."""
