@@ -29,7 +29,7 @@ BETA, STEPS, LR = 0.2, 15, 0.05
 class Ours:
     """The same training step with our parts, as the trainer takes it."""
 
-    def __init__(self, network: Network, nudge: str, lr: float) -> None:
+    def __init__(self, network: Network, nudge: str, lr: float, *, steps: int = STEPS, **options: Any) -> None:
         registry = Registry.installed()
 
         def make(kind: str, name: str, **options: Any) -> Any:
@@ -38,7 +38,8 @@ class Ours:
 
         self.network, self.energy = network, make("energy", "hopfield")
         self.cost, self.rule = make("cost", "squared-error"), make("rule", "c-ep", beta=BETA)
-        self.relaxer = make("relaxer", "hopfield", steps=STEPS, nudged_steps=STEPS, tol=0.0, nudge=nudge)
+        settling = {"steps": steps, "nudged_steps": steps, "tol": 0.0, "nudge": nudge, **options}
+        self.relaxer = make("relaxer", "hopfield", **settling)
         weight = next(network.parameters())
         self.session = Simulator().open(network, self.energy, self.relaxer, device=weight.device, dtype=weight.dtype)
         self.optimiser = make_optimiser(network, TrainerSettings(optimizer="sgd", lr=lr))

@@ -85,7 +85,7 @@ def test_a_false_report_of_the_residual_is_found() -> None:
     class Wrong(Descent):
         def relax(self, problem: Problem, start: State | None = None, **rest: object) -> Relaxation:
             honest = Descent.relax(self, problem, start)
-            return Relaxation(honest.state, honest.energy, 0 * honest.steps.double(), honest.steps)
+            return Relaxation(problem, honest.state, honest.steps, residual=0 * honest.steps.double())
 
     with pytest.raises(ConformanceError, match="residual is that of the state"):
         check_relaxer(Wrong(steps=3), Springs())

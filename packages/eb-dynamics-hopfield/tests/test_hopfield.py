@@ -3,11 +3,13 @@
 import pytest
 import torch
 
-from eb_core import Layer, Registry, Relaxer
-from eb_core.testing import check_energy, check_relaxer, check_settles
+from eb_core import Layer, Registry, Relaxer, Workspace
+from eb_core.testing import check_energy, check_relaxer, check_settles, random_state
+from eb_core.testing.problems import all_phases
 from eb_dynamics_hopfield.block import Hopfield
 from eb_dynamics_hopfield.energy import HopfieldEnergy
 from eb_dynamics_hopfield.flow import GradientFlow
+from eb_dynamics_hopfield.fused import FusedSweep
 from eb_dynamics_hopfield.synchronous import HopfieldSync
 
 RELAXERS = [Hopfield(), Hopfield(order="forward", nudge="iterated"), HopfieldSync(nudge="iterated"), GradientFlow()]
@@ -39,6 +41,30 @@ def test_the_closed_form_of_the_nudged_output_is_the_minimum_by_brute_force() ->
         OUTPUT, torch.full((1, 1, 1), field), torch.zeros(1, 1), (beta, torch.full((1, 1), beta * target))
     )
     assert float(found) == pytest.approx(float(states[values.argmin()]), abs=1e-5)
+
+
+@pytest.mark.parametrize("order", ["colour", "forward"])
+@pytest.mark.parametrize("output", ["linear", "boxed"])
+def test_fused_sweeps_and_their_residual_are_those_of_the_plain_ones(output: str, order: str) -> None:
+    energy = HopfieldEnergy(output=output)  # type: ignore[arg-type]
+    looked = 0
+    for nudge in ("closed", "iterated"):
+        relaxer = Hopfield(order=order, nudge=nudge)  # type: ignore[arg-type]
+        for where, problem in all_phases(energy):
+            start = random_state(problem)
+            work, plain = Workspace(problem, start), Workspace(problem, start)
+            with torch.no_grad():
+                relaxer.sweeps(work, 2)
+                relaxer.sweep(plain)
+                relaxer.sweep(plain)
+                for name in work.units:
+                    torch.testing.assert_close(work.units[name], plain.units[name], rtol=0, atol=1e-14, msg=where)
+                if isinstance(work.plan, FusedSweep):
+                    looked += work.plan.residual() is not None
+                    torch.testing.assert_close(
+                        relaxer.unrest(work), plain.residual(), rtol=0, atol=1e-14, msg=f"{nudge}, {where}"
+                    )
+    assert looked >= 9, "the cheap residual was never tried"
 
 
 def test_every_component_of_this_package_loads() -> None:

@@ -9,6 +9,8 @@ is a majorise-minimise step, still monotone.
 
 from typing import Literal
 
+from torch import Tensor
+
 from eb_core import IterativeRelaxer, Workspace, configurable, option
 from eb_dynamics_hopfield.fused import FusedSweep
 
@@ -33,6 +35,10 @@ class Hopfield(IterativeRelaxer):
             work.plan.run(count)
         else:
             super().sweeps(work, count)
+
+    def unrest(self, work: Workspace) -> Tensor:
+        fused = work.plan.residual() if isinstance(work.plan, FusedSweep) else None
+        return work.residual() if fused is None else fused
 
     def sweep(self, work: Workspace) -> None:
         for layer in work.order(self.order):

@@ -14,6 +14,7 @@ class GradientFlow(IterativeRelaxer):
     """s <- P(s - dt dF/ds): the continuous-time dynamics of EP in explicit Euler steps."""
 
     monotone = True
+    symmetric = True
 
     dt: float = option(
         default=0.5, help="Euler step; stable while dt (1 + sigma + beta) < 2", unit="time constants", gt=0, le=2

@@ -9,16 +9,23 @@ below 1, and may end in a cycle of length two above.
 
 from typing import Literal
 
-from eb_core import IterativeRelaxer, Workspace, configurable, option
+from eb_core import Energy, IterativeRelaxer, Workspace, configurable, option
 
 
 @configurable
 class HopfieldSync(IterativeRelaxer):
     """s_l <- argmin F over layer l, all layers at once."""
 
+    symmetric = True
+
     nudge: Literal["closed", "iterated"] = option(
         default="closed", help="nudged output in closed form, or o <- g - beta (o - y) as EBL's code does"
     )
+
+    def why_not(self, energy: Energy) -> str | None:
+        if energy.channels > 1:
+            return "phases that all turn to their field at once fall into cycles of two: use hopfield or gradient-flow"
+        return None
 
     def sweep(self, work: Workspace) -> None:
         new = {layer: work.minimized(layer, iterated_nudge=self.nudge == "iterated") for layer in work.layers}

@@ -123,7 +123,7 @@ class Backprop(Rule):
     ) -> Relaxation:
         state = feed_forward(problem)
         steps = torch.ones(problem.batch, dtype=torch.int64, device=problem.x.device)
-        return Relaxation(state, problem.total_energy(state).detach(), None, steps)
+        return Relaxation(problem, state, steps)
 
     def estimate(
         self,
@@ -142,7 +142,7 @@ class Backprop(Rule):
             loss = cost.value(readout, target)
             gradients = _gradients(loss.mean(), session.network)
         state = pass_forward.state.detach()
-        free = Relaxation(state, pass_forward.energy, None, pass_forward.steps)
+        free = Relaxation(problem, state, pass_forward.steps)
         return GradientEstimate(gradients, loss.detach(), readout.detach(), {"free": free})
 
 

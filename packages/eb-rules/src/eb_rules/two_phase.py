@@ -85,5 +85,4 @@ class TwoPhase(Rule):
         if len(phases) == 1 or not (self.stacked and session.stacks):
             return [session.settle(phase, free, generator=generator) for phase in phases]
         both = session.settle(Problem.stack(phases), State.cat([free] * len(phases)), generator=generator)
-        rows = torch.arange(both.state.batch, device=both.energy.device).split(free.batch)  # type: ignore[no-untyped-call]
-        return [both.select(part) for part in rows]
+        return both.split(phases)

@@ -25,21 +25,33 @@ def contrast(problem: Problem, terms: Sequence[tuple[float, State]]) -> dict[str
         terms: pairs (w_k, state).
     """
     network, batch = problem.network, problem.batch
-    states = [state for _, state in terms]
-    weights = problem.x.new_tensor([-weight / batch for weight, _ in terms]).repeat_interleave(batch)
-    codes, weighted = {}, {}
+    parts: dict[str, list[Tensor]] = {}
+    weighted: dict[str, list[Tensor]] = {}
     for layer in network.unit_layers:
-        code = problem.energy.encode(torch.cat([state[layer.name].detach() for state in states]))
-        codes[layer.name] = code
-        weighted[layer.name] = code * weights.view(-1, *[1] * len(layer.shape))
+        codes = [problem.energy.encode(state[layer.name].detach()) for _, state in terms]
+        parts[layer.name] = codes
+        weighted[layer.name] = [code * (-weight / batch) for code, (weight, _) in zip(codes, terms, strict=True)]
     gradients: dict[str, Tensor] = {}
     for edge in network.wires:
         post = weighted[edge.post]
         if edge.pre == network.input:
-            found = edge.gradient(problem.x, post[0].unflatten(0, (-1, batch)).sum(0))  # type: ignore[no-untyped-call]
+            found = edge.gradient(problem.x, _sum(post)[0])
         else:
-            found = edge.gradient(codes[edge.pre].flatten(0, 1), post.flatten(0, 1))
+            found = edge.gradient(_stacked(parts[edge.pre]), _stacked(post))
         gradients |= {f"edges.{edge.pre}-{edge.post}.{parameter}": gradient for parameter, gradient in found.items()}
     for name, bias in network.biases.items():
-        gradients[f"biases.{name}"] = weighted[name][0].sum_to_size(bias.shape)
+        gradients[f"biases.{name}"] = _sum(weighted[name])[0].sum_to_size(bias.shape)
     return {name: gradients[name] for name in network.parameter_names()}
+
+
+def _sum(parts: Sequence[Tensor]) -> Tensor:
+    """Sum over the states, (channels, B, *shape)."""
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
+
+
+def _stacked(parts: Sequence[Tensor]) -> Tensor:
+    """States and channels one after the other on the batch axis."""
+    return torch.cat([part.flatten(0, 1) for part in parts])

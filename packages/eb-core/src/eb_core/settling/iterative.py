@@ -7,7 +7,6 @@ and the loop ends with the last one; elsewhere the budget runs out, so that noth
 
 from abc import abstractmethod
 
-import attrs
 import torch
 from torch import Tensor
 
@@ -63,6 +62,14 @@ class IterativeRelaxer(Relaxer):
         for _ in range(count):
             self.sweep(work)
 
+    def unrest(self, work: Workspace) -> Tensor:
+        """What must fall to the tolerance before a sample stops, (B,): the residual.
+
+        Override it where more than the units must come to rest (a momentum, say), or where the residual can be
+        had for less. It may not be smaller than the residual.
+        """
+        return work.residual()
+
     def _advance(self, work: Workspace, count: int, recorder: "_Recorder | None") -> None:
         if recorder is None:
             self.sweeps(work, count)
@@ -93,12 +100,9 @@ class IterativeRelaxer(Relaxer):
         if tol is None:
             self._advance(work, budget, recorder)
             steps = torch.full((problem.batch,), budget, device=problem.x.device)
-            residual, energy = work.measure()
-            return Relaxation(work.state(), energy, residual, steps, None, trace=recorder.trace() if recorder else None)
-        settled = self._settle(work, budget, tol, recorder)
-        assert settled.residual is not None
-        way = recorder.trace() if recorder else None
-        return attrs.evolve(settled, converged=settled.residual <= tol, trace=way)
+            return Relaxation(problem, work.state(), steps, trace=recorder.trace() if recorder else None)
+        state, converged, steps = self._settle(work, budget, tol, recorder)
+        return Relaxation(problem, state, steps, converged, recorder.trace() if recorder else None)
 
     def _tolerance(self, problem: Problem) -> Tensor | None:
         """Tolerance of each sample (B,), or None for a fixed number of iterations."""
@@ -112,37 +116,39 @@ class IterativeRelaxer(Relaxer):
             return problem.x.new_full((problem.batch,), tol) if tol > 0 else None
         return tol if self.tol > 0 else None
 
-    def _settle(self, work: Workspace, budget: int, tol: Tensor, recorder: "_Recorder | None") -> Relaxation:
-        """Sweep until every sample has settled or the budget is spent; settled samples no longer move."""
+    def _settle(
+        self, work: Workspace, budget: int, tol: Tensor, recorder: "_Recorder | None"
+    ) -> tuple[State, Tensor, Tensor]:
+        """State, which samples converged, and iterations, once all have settled or the budget is spent."""
         may_wait = tol.device.type == "cpu"  # reading a flag is free there, and stalls the queue of a GPU
         rows = torch.arange(len(tol), device=tol.device)
         steps = torch.zeros_like(rows)
         settled = torch.zeros_like(rows, dtype=torch.bool)
-        gone: list[tuple[Tensor, Relaxation]] = []
+        gone: list[tuple[Tensor, State, Tensor]] = []
         taken = 0
         while True:
             count = min(self.check_every, budget - taken)
             self._advance(work, count, recorder)
             taken += count
             steps = steps + count * ~settled
-            residual, energy = work.measure()
-            settled = settled | (residual <= tol)
+            settled = settled | (self.unrest(work) <= tol)
             if taken == budget or (may_wait and bool(settled.all())):
                 break
             if not may_wait or recorder:
                 work.freeze(settled)
             elif 2 * int(settled.sum()) >= len(settled):
-                gone.append((rows[settled], Relaxation(work.state(), energy, residual, steps).select(settled)))
+                gone.append((rows[settled], work.state().select(settled), steps[settled]))
                 rows, steps, tol = rows[~settled], steps[~settled], tol[~settled]
                 work = work.select(~settled)
                 settled = torch.zeros_like(rows, dtype=torch.bool)
             elif bool(settled.any()):
                 work.freeze(settled)
-        last = Relaxation(work.state(), energy, residual, steps)
         if not gone:
-            return last
-        order = torch.cat([*(part for part, _ in gone), rows]).argsort()
-        return Relaxation.cat([*(part for _, part in gone), last]).select(order)
+            return work.state(), settled, steps
+        everyone, states, counts = zip(*gone, (rows, work.state(), steps), strict=True)
+        order = torch.cat(everyone).argsort()
+        early = settled.new_ones(len(order) - len(rows))
+        return State.cat(states).select(order), torch.cat([early, settled])[order], torch.cat(counts)[order]
 
 
 class _Recorder:

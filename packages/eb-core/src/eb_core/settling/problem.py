@@ -89,6 +89,7 @@ class Problem:
         )
 
     @staticmethod
+    @torch.no_grad()
     def stack(problems: Sequence["Problem"]) -> "Problem":
         """Several phases of one batch as one batch: sample after sample of the first, then of the second, …
 

@@ -7,8 +7,10 @@ import attrs
 import torch
 from torch import Tensor
 
+from eb_core.registry import UsageError
 from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
+from eb_core.settling.workspace import Workspace
 from eb_core.things.energy import Energy
 from eb_core.things.network import Network
 
@@ -25,53 +27,84 @@ class Trace:
 class Relaxation:
     """Where a relaxation ended. Not converging is data, not an error.
 
+    Energy and residual are measured when they are first read, unless the dynamics or the device handed them over;
+    read them before the weights change.
+
     Args:
+        problem: what was settled.
         state: units and memory at the end.
-        energy: E of each sample (B,), without the nudge.
-        residual: max |P(s - dF/ds) - s| of each sample (B,), None where it has no meaning.
         steps: iterations of each sample, (B,) int64.
         converged: residual <= tolerance (B,) bool, None if no tolerance was asked for.
         trace: the way there, if asked for.
+        energy, residual: known already, (B,) each.
     """
 
+    problem: Problem
     state: State
-    energy: Tensor
-    residual: Tensor | None
     steps: Tensor
     converged: Tensor | None = None
     trace: Trace | None = None
+    _energy: Tensor | None = None
+    _residual: Tensor | None = None
+    _measured: list[tuple[Tensor, Tensor]] = attrs.field(factory=list, init=False)
+    _version: int = attrs.field(init=False)
 
-    @staticmethod
-    def cat(parts: Sequence["Relaxation"]) -> "Relaxation":
-        """Several batches one after the other; traces are left behind."""
-        residuals = [part.residual for part in parts if part.residual is not None]
-        converged = [part.converged for part in parts if part.converged is not None]
-        return Relaxation(
-            State.cat([part.state for part in parts]),
-            torch.cat([part.energy for part in parts]),
-            torch.cat(residuals) if residuals else None,
-            torch.cat([part.steps for part in parts]),
-            torch.cat(converged) if converged else None,
-        )
+    @_version.default
+    def _version_now(self) -> int:
+        return self.problem.network.version
 
-    def select(self, rows: Tensor) -> "Relaxation":
-        """The part of the samples at `rows`; a trace is left behind."""
-        return Relaxation(
-            self.state.select(rows),
-            self.energy[rows],
-            None if self.residual is None else self.residual[rows],
-            self.steps[rows],
-            None if self.converged is None else self.converged[rows],
-        )
+    @property
+    def energy(self) -> Tensor:
+        """E of each sample (B,), without the nudge."""
+        return self._measure()[1] if self._energy is None else self._energy
+
+    @property
+    def residual(self) -> Tensor:
+        """max |P(s - dF/ds) - s| of each sample (B,); the nudge, if there is one, is in F."""
+        return self._measure()[0] if self._residual is None else self._residual
+
+    @torch.no_grad()
+    def _measure(self) -> tuple[Tensor, Tensor]:
+        if not self._measured:
+            if self._version != self.problem.network.version:
+                raise UsageError(
+                    "energy and residual of a relaxation were asked for after the weights had changed",
+                    advice="read them before the update",
+                )
+            self._measured.append(Workspace(self.problem, self.state).measure())
+        return self._measured[0]
+
+    def split(self, problems: Sequence[Problem]) -> list["Relaxation"]:
+        """What `Problem.stack(problems)` settled to, one relaxation for each of them; a trace is left behind."""
+        parts, first = [], 0
+        for problem in problems:
+            rows = slice(first, first + problem.batch)
+            first += problem.batch
+            parts.append(
+                Relaxation(
+                    problem,
+                    self.state.select(rows),
+                    self.steps[rows],
+                    None if self.converged is None else self.converged[rows],
+                    energy=None if self._energy is None else self._energy[rows],
+                    residual=None if self._residual is None else self._residual[rows],
+                )
+            )
+        return parts
 
 
 class Relaxer(ABC):
     """A dynamics: a frozen value whose options own the budgets (iterations and tolerances of each phase).
 
     `monotone` says that theory promises F never to increase from one iteration to the next.
+
+    `symmetric` says that near a settled state k iterations answer a small force by a symmetric matrix, as they do
+    when all layers move at once from the old state: then EP after k nudged iterations is backpropagation through
+    time truncated to k (Ernoult et al. 2019, arXiv 1905.13633).
     """
 
     monotone: bool = False
+    symmetric: bool = False
 
     @abstractmethod
     def relax(

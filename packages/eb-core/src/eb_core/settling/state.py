@@ -34,8 +34,8 @@ class State:
             {name: function(value) for name, value in self.memory.items()},
         )
 
-    def select(self, rows: Tensor) -> "State":
-        """The samples at `rows` (positions or a mask)."""
+    def select(self, rows: Tensor | slice) -> "State":
+        """The samples at `rows`: positions, a mask, or a slice (then a view)."""
         return self.map(lambda value: value[rows])
 
     def detach(self) -> "State":

@@ -52,11 +52,17 @@ class Workspace:
         self._orders: dict[Order, list[str]] = {}
         self._driven: dict[str, tuple[Tensor, Any]] = {}
         network = problem.network
-        inner = [edge for edge in network.wires if edge.pre != network.input]
-        self._forward = {name: _linear(inner, name, "post") for name in self.layers}
-        self._backward = {name: _linear(inner, name, "pre") for name in self.layers}
+        ends = {name: (network.incoming(name), network.outgoing(name)) for name in self.layers}
+        self._forward: dict[str, list[tuple[Pull, str]]] = {
+            name: [(edge.drive, edge.pre) for edge in incoming if edge.linear] for name, (incoming, _) in ends.items()
+        }
+        self._backward: dict[str, list[tuple[Pull, str]]] = {
+            name: [(edge.pullback, edge.post) for edge in outgoing if edge.linear]
+            for name, (_, outgoing) in ends.items()
+        }
         self._bent = {
-            name: [edge for edge in inner if not edge.linear and name in (edge.pre, edge.post)] for name in self.layers
+            name: [edge for edge in (*incoming, *outgoing) if not edge.linear]
+            for name, (incoming, outgoing) in ends.items()
         }
         self._base = {name: self._stacked(problem.base(layer)) for name, layer in self.layers.items()}
 
@@ -207,13 +213,6 @@ class Workspace:
         everyone = torch.arange(self._full_batch, device=rows.device) if self._rows is None else self._rows
         part._rows = everyone[rows]
         return part
-
-
-def _linear(edges: list[Edge], name: str, end: str) -> list[tuple[Pull, str]]:
-    """What linear edges send to the layer at this end of theirs: a function and the layer that it acts on."""
-    if end == "post":
-        return [(edge.drive, edge.pre) for edge in edges if edge.linear and edge.post == name]
-    return [(edge.pullback, edge.post) for edge in edges if edge.linear and edge.pre == name]
 
 
 __all__ = ["Layer", "Order", "Workspace"]

@@ -74,9 +74,13 @@ class Network(nn.Module):
         shapes = {name: layer.shape for name, layer in self.layers.items() if layer.role != "input"}
         chosen = shapes if bias_shapes is None else bias_shapes
         self.biases = nn.ParameterDict({name: nn.Parameter(torch.zeros(*shape)) for name, shape in chosen.items()})
-        self._input_edges = {
-            name: [edge for edge in self.wires if edge.pre == self.input and edge.post == name] for name in shapes
-        }
+        self._wires: list[Edge] = list(self.edges.values())  # type: ignore[arg-type]
+        driven = [edge for edge in self._wires if edge.pre == self.input]
+        inner = [edge for edge in self._wires if edge.pre != self.input]
+        self._input_edges = {name: [edge for edge in driven if edge.post == name] for name in shapes}
+        self._incoming = {name: [edge for edge in inner if edge.post == name] for name in shapes}
+        self._outgoing = {name: [edge for edge in inner if edge.pre == name] for name in shapes}
+        self._parameters_by_name = dict(self.named_parameters())
 
     def _add(self, edge: Edge) -> None:
         name = f"{edge.pre}-{edge.post}"
@@ -93,10 +97,23 @@ class Network(nn.Module):
         """Edges from the input to a layer."""
         return self._input_edges[layer]
 
+    def incoming(self, layer: str) -> list[Edge]:
+        """Edges to a layer from the other layers that settle."""
+        return self._incoming[layer]
+
+    def outgoing(self, layer: str) -> list[Edge]:
+        """Edges from a layer to later ones."""
+        return self._outgoing[layer]
+
+    @property
+    def version(self) -> int:
+        """A number that grows with every change of a parameter in place."""
+        return sum(parameter._version for parameter in self._parameters_by_name.values())
+
     @property
     def wires(self) -> list[Edge]:
         """All edges, in order of definition."""
-        return list(self.edges.values())  # type: ignore[arg-type]
+        return self._wires
 
     @property
     def unit_layers(self) -> list[Layer]:
@@ -109,7 +126,7 @@ class Network(nn.Module):
 
     def parameter_names(self) -> list[str]:
         """Names of all trainable parameters, in order."""
-        return [name for name, parameter in self.named_parameters() if parameter.requires_grad]
+        return [name for name, parameter in self._parameters_by_name.items() if parameter.requires_grad]
 
     def colours(self, free: Iterable[str]) -> tuple[tuple[str, ...], ...]:
         """Greedy colouring of the free layers: no edge joins two layers of one colour.

@@ -105,6 +105,11 @@ class Trainer:
             self.network.load_state_dict(self.kept)
             self.session.program()
 
+    def notices(self) -> list[str]:
+        """What the physics and the dynamics say of this network before work starts, each with its advice."""
+        said = (self.energy.notices(self.network), self.session.relaxer.notices(self.network, self.energy))
+        return list(dict.fromkeys(notice for part in said for notice in part))
+
     def test(self) -> Predictions | None:
         """Predictions of the current weights on the test split, or None if there is none."""
         if self.data.test is None:
@@ -122,9 +127,9 @@ class Trainer:
             estimate = self._estimate(x, labels, epoch, index)
             self.whole = False
             self.carry = estimate.carry
+            tally.add(estimate, self.cost.predict(estimate.readout), labels)
             apply_gradients(self.network, self.optimiser, estimate.gradients)
             self.session.program()
-            tally.add(estimate, self.cost.predict(estimate.readout), labels)
             tally.seconds = time.perf_counter() - started
             self.whole = True
             if index % FINITE_CHECK_EVERY == 0 or index + 1 == total:
