@@ -54,7 +54,9 @@ class FusedSweep:
 
     def __init__(self, work: Workspace, order: Sequence[str], nudge: Literal["closed", "iterated"]) -> None:
         self._work = work
-        self._states = {name: value.t().contiguous() for name, value in work.units.items()}
+        self._states = {
+            name: value.t().clone(memory_format=torch.contiguous_format) for name, value in work.units.items()
+        }
         self._looks: list[_Look] = []
         self._kernels = [kernel for name in order for kernel in self._update(name, nudge, _stale(work, order, name))]
 
@@ -132,4 +134,4 @@ class FusedSweep:
         for name, state in moving.items():
             if active is not None:
                 state.copy_(torch.where(active, state, kept[name]))
-            self._work.write(name, state.t().contiguous())
+            self._work.write(name, state.t())

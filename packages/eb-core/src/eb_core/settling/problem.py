@@ -15,7 +15,7 @@ from torch import Tensor
 
 from eb_core.registry import UsageError
 from eb_core.settling.nudge import Clamp, Nudge
-from eb_core.settling.state import State
+from eb_core.settling.state import State, join
 from eb_core.things.cost import Cost
 from eb_core.things.energy import Energy
 from eb_core.things.network import Layer, Network
@@ -104,8 +104,7 @@ class Problem:
             clamps={layer: Clamp.stack([problem.clamps[layer] for problem in problems]) for layer in first.clamps},
             nudge=Nudge.stack([problem.nudge for problem in problems if problem.nudge]) if first.nudge else None,
             drives={
-                layer: (version, torch.cat([drive] * len(problems)))
-                for layer, (version, drive) in first._drives.items()
+                layer: (version, join([drive] * len(problems))) for layer, (version, drive) in first._drives.items()
             },
         )
 

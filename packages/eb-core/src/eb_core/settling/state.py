@@ -47,6 +47,14 @@ class State:
         """Several batches one after the other; all must have the same layers and memory."""
         first = states[0]
         return State(
-            {name: torch.cat([state.units[name] for state in states]) for name in first.units},
-            {name: torch.cat([state.memory[name] for state in states]) for name in first.memory},
+            {name: join([state.units[name] for state in states]) for name in first.units},
+            {name: join([state.memory[name] for state in states]) for name in first.memory},
         )
+
+
+def join(batches: Sequence[Tensor]) -> Tensor:
+    """Batches one after the other; flat ones that lie samples innermost in memory stay so."""
+    first = batches[0]
+    if first.ndim == 2 and not first.is_contiguous() and first.t().is_contiguous():
+        return torch.cat([batch.t() for batch in batches], dim=1).t()
+    return torch.cat(list(batches))

@@ -24,8 +24,8 @@ class Cost(ABC):
     def encode(self, labels: Tensor, classes: int, energy: Energy, dtype: torch.dtype) -> Tensor:
         """Targets: one-hot labels in the two values of `energy.readout_range`."""
         off, on = energy.readout_range
-        one_hot = torch.nn.functional.one_hot(labels, classes).to(dtype)
-        return off + (on - off) * one_hot
+        target = torch.full((len(labels), classes), off, dtype=dtype, device=labels.device)
+        return target.scatter_(1, labels.unsqueeze(1), on)
 
     @abstractmethod
     def value(self, readout: Tensor, target: Tensor) -> Tensor:

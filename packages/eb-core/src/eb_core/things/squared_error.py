@@ -23,7 +23,8 @@ class SquaredError(Cost):
         return classes * self.copies
 
     def encode(self, labels: Tensor, classes: int, energy: Energy, dtype: torch.dtype) -> Tensor:
-        return Cost.encode(self, labels, classes, energy, dtype).repeat_interleave(self.copies, dim=1)
+        target = Cost.encode(self, labels, classes, energy, dtype)
+        return target if self.copies == 1 else target.repeat_interleave(self.copies, dim=1)
 
     def value(self, readout: Tensor, target: Tensor) -> Tensor:
         return 0.5 * (readout - target).square().sum(dim=1)

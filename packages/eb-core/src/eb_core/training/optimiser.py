@@ -62,4 +62,5 @@ def apply_gradients(network: Network, optimiser: torch.optim.Optimizer, gradient
     for name, parameter in network.named_parameters():
         parameter.grad = gradients.get(name)
     optimiser.step()
-    optimiser.zero_grad(set_to_none=True)
+    for parameter in network.parameters():
+        parameter.grad = None
