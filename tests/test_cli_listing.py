@@ -3,11 +3,13 @@
 import json
 import math
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from plugin_site import Site
+from registered import fitting_relaxers
 from typer.testing import Result
 
 Eb = Callable[..., Result]
@@ -47,6 +49,30 @@ def test_the_table_names_every_component_with_its_kind_and_package(eb: Eb, monke
     lines = [line.split() for line in eb("list-plugins").stdout.splitlines()]
     assert any(line[:2] == ["energy", "hopfield"] and line[-1] == "eb-dynamics-hopfield" for line in lines)
     assert any(line[:1] == ["p-ep"] and line[-1] == "eb-rules" for line in lines)
+
+
+def test_the_matrix_says_which_relaxer_fits_which_energy_and_why_not(eb: Eb, site: Site) -> None:
+    choosy = '@hookimpl\ndef eb_relaxers():\n    return [Component("{name}", "{target}", "a relaxer")]\n'
+    site.install("choosy-one", choosy.format(name="choosy", target="tiny_parts:Choosy"))
+    site.install("hollow", choosy.format(name="hollow", target="no_module_here:Nothing"))
+    found = {
+        (one["relaxer"], one["energy"]): one for one in json.loads(eb("list-plugins", "--matrix", "--json").stdout)
+    }
+    assert found["gradient-flow", "hopfield"] == {
+        "relaxer": "gradient-flow",
+        "energy": "hopfield",
+        "reason": None,
+        "fits": True,
+    }
+    assert found["choosy", "hopfield"]["reason"] == "it takes only frozen hydrogen"
+    assert "cannot be imported" in found["hollow", "hopfield"]["reason"]
+    fits = {pair for pair, one in found.items() if one["fits"]}
+    assert {pair for pair in fits if pair[0] not in ("choosy", "hollow")} == set(fitting_relaxers())
+    shown = eb("list-plugins", "--matrix").stdout
+    number = re.search(r"^choosy +no (\d+)", shown, re.MULTILINE)
+    assert number
+    assert f"no {number[1]}  it takes only frozen hydrogen" in shown
+    assert re.search(r"^gradient-flow .*fits", shown, re.MULTILINE)
 
 
 def test_a_broken_plugin_stays_in_the_list_with_its_error_and_harms_nobody(eb: Eb, site: Site) -> None:

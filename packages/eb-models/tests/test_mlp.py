@@ -36,3 +36,11 @@ def test_the_default_recipe_is_there_and_names_the_model() -> None:
     recipe = registry.find("model", "mlp").recipe
     assert recipe is not None
     assert read_recipe(registry, recipe).name_of("model") == "mlp"
+
+
+def test_the_recipe_of_mnist_is_there_and_stays_within_five_epochs() -> None:
+    recipe = read_recipe(Registry.installed(), "mnist")
+    named = {kind: recipe.name_of(kind) for kind in ("model", "relaxer", "rule", "dataset")}
+    assert named == {"model": "mlp", "relaxer": "hopfield", "rule": "c-ep", "dataset": "mnist"}
+    assert recipe.sections["model"]["hidden"][0] == [120]
+    assert recipe.sections["trainer"]["epochs"][0] <= 5

@@ -27,7 +27,7 @@ from .things.network import Layer as Layer, Model as Model, Network as Network
 from .training.api import train as train
 from .training.evaluation import Predictions as Predictions, Score as Score
 from .training.execute import TrainingResult as TrainingResult
-from .training.report import EpochReport as EpochReport, Observer as Observer
+from .training.report import EpochReport as EpochReport, Notice as Notice, Observer as Observer
 from .training.resume import resume as resume
 from .training.settings import TrainerSettings as TrainerSettings
 from .training.trainer import make_network as make_network

@@ -12,4 +12,7 @@ def eb_models() -> list[Component]:
 
 @hookimpl
 def eb_recipes() -> list[Component]:
-    return [Component("mlp", "eb_models:recipes/mlp.toml", "one hidden layer of 120 units, centred EP, digits")]
+    return [
+        Component("mlp", "eb_models:recipes/mlp.toml", "one hidden layer of 120 units, centred EP, digits"),
+        Component("mnist", "eb_models:recipes/mnist.toml", "784-120-10, centred EP, 97 % of MNIST in five epochs"),
+    ]

@@ -1,21 +1,23 @@
 """`eb check`: measure dynamics and rules on small random nets, and say which promises hold."""
 
-import math
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import attrs
 import typer
-from rich.markup import escape
 
 from eb_core.cli.choices import Options, layer_from_flags, names_of
 from eb_core.cli.listing import AsJson
-from eb_core.cli.render import guarded, out, print_json, table
-from eb_core.registry import Registry, resolve_layers
+from eb_core.cli.render import err, guarded, out, print_json
+from eb_core.registry import Configuration, Registry, resolve_layers
 from eb_core.registry.errors import raise_if_any
 
 if TYPE_CHECKING:
     from eb_core.testing.measure import Finding
+    from eb_core.testing.truncated import Truncation
+    from eb_core.testing.well_conditioned import Nets
 
 
 @guarded
@@ -34,104 +36,137 @@ def check(
     cost_opt: Options = None,
     model_opt: Options = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Every relaxer with c-ep, and every rule with one relaxer.")
+        bool,
+        typer.Option("--all", help="Every relaxer on every energy it fits, with c-ep; every rule with one relaxer."),
     ] = False,
-    plot: Annotated[Path | None, typer.Option(help="Draw error against beta into this .svg or .png file.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw error against beta, and EP beside BPTT, into this .svg or .png file.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure residual, stationarity, descent, and the rule's estimate against the exact gradient, in float64.
+    """Measure residual, stationarity, descent, EP against truncated BPTT, and the rule against the exact gradient.
 
     Exit code 1 if a promise does not hold. Without options: the default relaxer and rule.
     """
-    from eb_core.testing.measure import measure_relaxer, measure_rule
+    from eb_core.training.curves import check_plot
 
-    registry: Registry = context.obj
+    if plot:
+        check_plot(plot)
     names = {"relaxer": relaxer, "energy": energy, "rule": rule, "cost": cost, "model": model}
     options = {"relaxer": relaxer_opt, "energy": energy_opt, "rule": rule_opt, "cost": cost_opt, "model": model_opt}
-    kinds = ["energy", "relaxer", "rule", "cost", *(["model"] if model else [])]
-    findings: list[Finding] = []
-    for pair in _pairs(registry, names, everything):
-        layer, faults = layer_from_flags(names | pair, options, {})
-        raise_if_any(faults)
-        made, faults = resolve_layers(registry, [layer], kinds)
-        raise_if_any(faults)
-        net = made["model"] if model else None
-        label = {kind: made.sections[kind].name for kind in ("relaxer", "rule")}
-        if rule is None or relaxer is not None or everything:
-            findings += measure_relaxer(label["relaxer"], made["relaxer"], made["energy"], net)
-        if relaxer is None or rule is not None or everything:
-            subject = f"{label['rule']} with {label['relaxer']}"
-            findings += measure_rule(subject, made["rule"], made["relaxer"], made["energy"], made["cost"], net)
-    findings = list(dict.fromkeys(findings))
+    registry: Registry = context.obj
+    jobs = list(_jobs(registry, names, options, everything))
+    report = Report()
+    with err.status("checking") as status:
+        for made, parts in jobs:
+            status.update("checking " + " ".join(made.sections[kind].name for kind in ("rule", "relaxer", "energy")))
+            report.add(made, parts)
     if plot:
         from eb_core.cli.check_plot import draw
 
-        draw(findings, plot)
-    broken = [one for one in findings if one.holds is False]
-    judged = sum(one.holds is not None for one in findings)
+        draw(report.findings, report.curves, plot)
     if as_json:
-        print_json({"judged": judged, "broken": len(broken), "findings": [attrs.asdict(one) for one in findings]})
+        print_json(report.record())
     else:
-        _show(findings)
-        state = "[bold green]all hold[/]" if judged and not broken else f"[bold red]{len(broken)} broken[/]"
-        out.print(f"\n{judged} promises judged: {state}; {len(findings) - judged} figures reported")
-    if broken or not judged:
+        from eb_core.cli.check_table import show
+
+        show(report.findings, report.seconds)
+        holds = report.judged and not report.broken
+        state = "[bold green]all hold[/]" if holds else f"[bold red]{report.broken} broken[/]"
+        out.print(
+            f"{report.judged} promises judged: {state}; {len(report.findings) - report.judged} figures reported, "
+            f"{sum(report.seconds.values()):.0f} s"
+        )
+    if report.broken or not report.judged:
         raise typer.Exit(1)
 
 
-def _pairs(registry: Registry, names: dict[str, str | None], everything: bool) -> list[dict[str, str]]:
+Job = tuple[Configuration, tuple[str, ...]]
+"""The parts to measure, and what of them: `relaxer`, `rule` or both."""
+
+
+def _jobs(
+    registry: Registry, names: Mapping[str, str | None], options: Mapping[str, Any], everything: bool
+) -> Iterator[Job]:
+    kinds = ["energy", "relaxer", "rule", "cost", *(["model"] if names["model"] else [])]
+
+    def made(**chosen: str) -> Configuration:
+        layer, faults = layer_from_flags({**names, **chosen}, options, {})
+        raise_if_any(faults)
+        configuration, faults = resolve_layers(registry, [layer], kinds)
+        raise_if_any(faults)
+        return configuration
+
     if not everything:
-        return [{}]
-    relaxers = [{"relaxer": one, "rule": "c-ep"} for one in registry.names("relaxer")]
-    one_relaxer = names["relaxer"] or "hopfield"
-    return relaxers + [{"relaxer": one_relaxer, "rule": one} for one in registry.names("rule") if one != "c-ep"]
+        parts = [kind for kind, other in (("relaxer", "rule"), ("rule", "relaxer")) if names[kind] or not names[other]]
+        yield made(), tuple(parts)
+        return
+    relaxers = [names["relaxer"]] if names["relaxer"] else registry.names("relaxer")
+    for energy in [names["energy"]] if names["energy"] else registry.names("energy"):
+        for relaxer in relaxers:
+            pair = made(relaxer=relaxer, energy=energy, rule=names["rule"] or "c-ep")
+            if pair["relaxer"].why_not(pair["energy"]) is None:
+                yield pair, ("relaxer", "rule")
+    for rule in [] if names["rule"] else registry.names("rule"):
+        if rule != "c-ep":
+            yield made(relaxer=names["relaxer"] or "hopfield", rule=rule), ("rule",)
 
 
-def _show(findings: "list[Finding]") -> None:
-    """One table for dynamics and one for rules: a row for each net, a column for each figure."""
-    for family in ("relaxer", "rule"):
-        part = [one for one in findings if one.subject.startswith(family)]
-        if not part:
-            continue
-        figures = list(dict.fromkeys(one.what for one in part))
-        heads = {
-            what: next((one.expected for one in part if one.what == what and one.expected), "") for what in figures
+@attrs.define
+class Report:
+    """What has been measured so far.
+
+    Args:
+        curves: EP and truncated BPTT along the nudged phase.
+        seconds: what each part took, by subject.
+        problems: the nets of each energy, chosen once.
+    """
+
+    findings: list["Finding"] = attrs.field(factory=list)
+    curves: list["Truncation"] = attrs.field(factory=list)
+    seconds: dict[str, float] = attrs.field(factory=dict)
+    problems: dict[str, "Nets"] = attrs.field(factory=dict)
+
+    def add(self, made: Configuration, parts: tuple[str, ...]) -> None:
+        """Measure one combination."""
+        from eb_core.testing.measure import measure_relaxer, measure_rule
+        from eb_core.testing.truncated import measure_truncated
+        from eb_core.testing.well_conditioned import nets
+
+        relaxer, energy, cost = made["relaxer"], made["energy"], made["cost"]
+        if repr(energy) not in self.problems:
+            self.problems[repr(energy)] = nets(energy, made["model"] if "model" in made.sections else None)
+        problems = self.problems[repr(energy)]
+        name = f"{made.sections['relaxer'].name} on {made.sections['energy'].name}"
+        if "relaxer" in parts:
+            started = time.perf_counter()
+            found = measure_relaxer(name, relaxer, energy, problems)
+            compared, curves = measure_truncated(name, relaxer, energy, cost, problems)
+            self.findings += dict.fromkeys([*found, *compared])
+            self.curves += curves
+            self.seconds[f"relaxer {name}"] = time.perf_counter() - started
+        if "rule" in parts:
+            started = time.perf_counter()
+            name = f"{made.sections['rule'].name} with {name}"
+            self.findings += measure_rule(name, made["rule"], relaxer, energy, cost, problems)
+            self.seconds[f"rule {name}"] = time.perf_counter() - started
+
+    @property
+    def judged(self) -> int:
+        """Number of promises among the findings."""
+        return sum(one.holds is not None for one in self.findings)
+
+    @property
+    def broken(self) -> int:
+        """Number of promises that do not hold."""
+        return sum(one.holds is False for one in self.findings)
+
+    def record(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "judged": self.judged,
+            "broken": self.broken,
+            "findings": [attrs.asdict(one) for one in self.findings],
+            "truncated": [attrs.asdict(one) for one in self.curves],
+            "seconds": self.seconds,
         }
-        shown = table(family, *(f"{_short(what)}\n[dim]{escape(heads[what])}[/]" for what in figures))
-        rows: dict[tuple[str, str], dict[str, Finding]] = {}
-        for one in part:
-            rows.setdefault((one.subject.removeprefix(f"{family} "), one.net), {})[one.what] = one
-        last = ""
-        for (subject, net), row in rows.items():
-            if subject != last:
-                shown.add_row(f"[cyan]{escape(subject)}[/]")
-            shown.add_row(
-                "  " + net.removesuffix("s").removesuffix(" layer"), *(_cell(row.get(what)) for what in figures)
-            )
-            last = subject
-        out.print(shown, "")
-
-
-_HEADS = {
-    "residual by autograd": "residual",
-    "residual of the free state": "residual",
-    "residual it reports, error": "misreport",
-    "largest rise of F": "rise of F",
-    "smallest curvature": "curvature",
-    "distance to a kink": "kink",
-    "order in beta": "order",
-}
-
-
-def _short(what: str) -> str:
-    """A column's heading."""
-    return _HEADS.get(what, what.replace("relative error at beta", "error").replace("relative error", "error"))
-
-
-def _cell(one: "Finding | None") -> str:
-    if one is None or (math.isnan(one.value) and "refused" not in one.what):
-        return ""
-    value = f"{one.value:.6f}" if one.what == "cosine" else f"{one.value:.1e}"
-    if one.what in {"order in beta", "iterations"}:
-        value = f"{one.value:.2f}"
-    return {True: f"[green]{value}[/]", False: f"[bold red]{value} BROKEN[/]", None: value}[one.holds]

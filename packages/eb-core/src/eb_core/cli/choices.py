@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from eb_core.registry import Fault, Layer, Registry, Text
+from eb_core.registry import Fault, Layer, Registry, Text, UsageError
 from eb_core.registry.recipes import TRAINER
 
 Options = Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", show_default=False)]
@@ -19,6 +19,41 @@ def names_of(kind: str) -> Callable[[str], list[str]]:
         return [name for name in Registry.installed().names(kind) if name.startswith(incomplete)]
 
     return complete
+
+
+def component_layer(kind: str, text: str) -> Layer:
+    """`name` or `name(key=value, …)` as a layer; commas inside brackets and quotes belong to a value.
+
+    Raises:
+        UsageError: the brackets are not closed, or something in them is not `key=value`.
+    """
+    origin = f"--{kind} {text}"
+    name, opened, inside = text.partition("(")
+    values: dict[str, tuple[Any, str]] = {"name": (name.strip(), origin)}
+    if opened and not inside.rstrip().endswith(")"):
+        raise UsageError(f"'{text}' opens a bracket that it does not close", origin=origin, advice=_FORM)
+    for pair in _at_commas(inside.rstrip()[:-1]) if opened else ():
+        key, equals, value = (part.strip() for part in pair.partition("="))
+        if not equals or not key or key == "name":
+            raise UsageError(f"'{pair.strip()}' is not KEY=VALUE", origin=origin, advice=_FORM)
+        values[key] = (Text(value), origin)
+    return Layer({kind: values})
+
+
+_FORM = "write it as in --relaxer 'gradient-flow(dt=.3, check_every=1)'"
+
+
+def _at_commas(text: str) -> list[str]:
+    """Cut at the commas outside brackets and quotes."""
+    parts, depth, quote = [""], 0, ""
+    for sign in text:
+        quote = "" if sign == quote else (quote or (sign if sign in "\"'" else ""))
+        depth += 0 if quote else (sign in "([{") - (sign in ")]}")
+        if sign == "," and not depth and not quote:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return [part for part in parts if part.strip()]
 
 
 def layer_from_flags(

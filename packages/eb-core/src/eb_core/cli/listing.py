@@ -18,9 +18,20 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 
 
 @guarded
-def list_plugins(context: typer.Context, as_json: AsJson = False) -> None:
+def list_plugins(
+    context: typer.Context,
+    matrix: Annotated[
+        bool, typer.Option("--matrix", help="Instead, which relaxer fits which energy, and why not (loads torch).")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """List every plugin with its status, and every component by kind. Broken ones are shown, never hidden."""
     registry: Registry = context.obj
+    if matrix:
+        from eb_core.cli.matrix import show_matrix
+
+        show_matrix(registry, as_json)
+        return
     if as_json:
         print_json([_plain(plugin) for plugin in registry.plugins])
         return

@@ -12,6 +12,7 @@ from eb_core.cli.check import check
 from eb_core.cli.doctor import doctor
 from eb_core.cli.evaluate import evaluate
 from eb_core.cli.listing import describe, list_plugins
+from eb_core.cli.relax import relax
 from eb_core.cli.render import TRACEBACK_VARIABLE, report
 from eb_core.cli.runs import compare, runs
 from eb_core.cli.train import train
@@ -19,7 +20,7 @@ from eb_core.registry import Registry
 from eb_core.registry.discovery import ALLOW_VARIABLE, DENY_VARIABLE
 
 HELP = ("-h", "--help")
-COMMANDS = (list_plugins, describe, doctor, train, evaluate, runs, compare, check)
+COMMANDS = (list_plugins, describe, doctor, train, evaluate, runs, compare, relax, check)
 
 
 def _version(wanted: bool) -> None:

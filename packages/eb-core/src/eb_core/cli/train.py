@@ -4,12 +4,14 @@ import contextlib
 import functools
 import statistics
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import attrs
 import typer
+from rich.console import Console
 from rich.markup import escape
 
 from eb_core.cli.choices import Options, layer_from_flags, names_of
@@ -158,7 +160,8 @@ def _shown(configuration: Configuration, work: "Callable[..., TrainingResult]", 
     for note in configuration.notes:
         console.print(f"[yellow]note:[/] {escape(note)}")
     quiet = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
-    with quiet, TrainingView(console, settings.epochs, f"{title}  [dim]seed[/] {settings.seed}") as view:
+    headed = f"{title}  [dim]seed[/] {settings.seed}"
+    with quiet, TrainingView(console, settings.epochs, headed) as view, notices_on(console):
         result = work(observers=[view])
     show_summary(console, result)
     return {
@@ -168,6 +171,25 @@ def _shown(configuration: Configuration, work: "Callable[..., TrainingResult]", 
         "test": attrs.asdict(result.test) if result.test else None,
         "epochs": [report.record() for report in result.reports],
     }
+
+
+@contextlib.contextmanager
+def notices_on(console: Console) -> Iterator[None]:
+    """Print what comes as a `Notice`; other warnings go their usual way."""
+    from eb_core.training.report import Notice
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", Notice)
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+            if issubclass(category, Notice):
+                console.print(f"[yellow]note:[/] {escape(str(message))}")
+            else:
+                usual(message, category, *rest, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 def _with_seed(configuration: Configuration, seed: int) -> Configuration:

@@ -6,6 +6,7 @@ result = eb.train("mlp", dataset="digits", epochs=5)
 result.test.accuracy
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from eb_core.registry.recipes import TRAINER
 from eb_core.things.data import Data, Dataset, OwnArrays
 from eb_core.training.execute import TrainingResult, execute, threads
 from eb_core.training.prepare import configure
-from eb_core.training.report import Observer
+from eb_core.training.report import Notice, Observer
 from eb_core.training.runs import Run
 from eb_core.training.settings import TrainerSettings
 from eb_core.training.trainer import Trainer
@@ -76,6 +77,8 @@ def train(
         observers: told of every batch and epoch.
         trainer: options of `TrainerSettings`, such as `epochs=5, lr=1e-3`.
 
+    What the physics or the dynamics has to say before it starts is issued as a warning, a `Notice`.
+
     Raises:
         UsageError: with everything that is wrong about the settings or the data.
         RunError: training failed; with `out`, the run directory says so and keeps the weights.
@@ -111,11 +114,14 @@ def run_training(
             dataset: Dataset = configuration["dataset"]
             data = dataset.load(data_dir)
         trainer = Trainer(configuration, data)
+        notices = trainer.notices()
+        for notice in notices:
+            warnings.warn(notice, Notice, stacklevel=3)
         run = None if out is None else Run.create(Path(out), _label(configuration))
         with trainer.session:
             if run:
                 asked = {"predictions": True} if predictions else {}
-                run.begin(configuration, registry, {**_facts(trainer), **asked})
+                run.begin(configuration, registry, {**_facts(trainer), "notices": notices, **asked})
             return execute(trainer, configuration, run, observers)
 
 

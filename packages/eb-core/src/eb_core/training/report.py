@@ -38,6 +38,13 @@ class EpochReport:
         )
 
 
+class Notice(UserWarning):
+    """What an energy or a relaxer has to say before a training starts, though it is no reason to refuse.
+
+    `eb.train` issues it by `warnings.warn`; the command `eb train` prints it; the manifest keeps it.
+    """
+
+
 class Observer(Protocol):
     """Somebody who watches a training: a progress bar, a run directory, its checkpoints."""
 

@@ -1,0 +1,231 @@
+"""`eb relax`: one batch, several dynamics, the same weights and the same start."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from eb_core.cli.choices import Options, component_layer, layer_from_flags, names_of
+from eb_core.cli.listing import AsJson
+from eb_core.cli.render import err, guarded, out, print_json
+from eb_core.registry import Configuration, EbError, Layer, Registry, UsageError, read_recipe
+from eb_core.registry.errors import gathered, raise_if_any, raise_together
+from eb_core.registry.recipes import TRAINER
+
+if TYPE_CHECKING:
+    from eb_core.things.data import Data
+    from eb_core.things.network import Network
+
+KINDS = ("model", "energy", "relaxer", "cost", "dataset", TRAINER)
+OF_THE_RUN = ("model", "energy")
+
+
+@guarded
+def relax(
+    context: typer.Context,
+    run: Annotated[
+        Path | None, typer.Argument(help="Run directory with trained weights; without it, fresh ones are drawn.")
+    ] = None,
+    relaxer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|NAME(KEY=VALUE,…)",
+            help="A dynamics, with options in brackets; give several to compare them.",
+            autocompletion=names_of("relaxer"),
+        ),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Network recipe.", autocompletion=names_of("model"))] = None,
+    energy: Annotated[str | None, typer.Option(help="Physics of a unit.", autocompletion=names_of("energy"))] = None,
+    cost: Annotated[str | None, typer.Option(help="Cost of the nudge.", autocompletion=names_of("cost"))] = None,
+    dataset: Annotated[str | None, typer.Option(help="Where x comes from.", autocompletion=names_of("dataset"))] = None,
+    recipe: Annotated[
+        list[str] | None, typer.Option(help="Recipe name or FILE.toml.", autocompletion=names_of("recipe"))
+    ] = None,
+    model_opt: Options = None,
+    energy_opt: Options = None,
+    cost_opt: Options = None,
+    dataset_opt: Options = None,
+    beta: Annotated[
+        float, typer.Option(help="Nudge towards the targets this strongly; 0 settles the free phase.")
+    ] = 0.0,
+    steps: Annotated[int, typer.Option(min=1, help="Iterations of every relaxer.")] = 100,
+    batch: Annotated[int, typer.Option(min=1, help="Samples: the first ones of the test split.")] = 32,
+    repeats: Annotated[int, typer.Option(min=1, help="Timed relaxations of each relaxer.")] = 3,
+    seed: Annotated[str | None, typer.Option(metavar="N", help="Seed of fresh weights and of noise.")] = None,
+    dtype: Annotated[str, typer.Option(help="float32 or float64; below a residual of 1e-6 float64.")] = "float64",
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 …")] = None,
+    threads: Annotated[str | None, typer.Option(metavar="N", help="CPU threads.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder with data files.", envvar="EB_DATA_DIR")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw energy and residual into FILE.svg or FILE.png.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Settle one batch with several dynamics; show what each reaches, in how many iterations and seconds.
+
+    eb relax --relaxer hopfield --relaxer "gradient-flow(dt=.3)" --plot relax.svg
+    """
+    from eb_core.training.curves import check_plot
+
+    registry: Registry = context.obj
+    if plot:
+        check_plot(plot)
+    names = {"model": model, "energy": energy, "cost": cost, "dataset": dataset}
+    options = {"model": model_opt, "energy": energy_opt, "cost": cost_opt, "dataset": dataset_opt}
+    settings = {"seed": seed, "dtype": dtype, "device": device, "threads": threads}
+    flags, faults = layer_from_flags(names, options, settings)
+    raise_if_any(faults)
+    if run is not None:
+        _refuse_beside_run(names, options, recipe)
+    made = _configurations(registry, _below(registry, run, recipe), flags, relaxer or [])
+    _settle(registry, run, made, data_dir, dataset, beta, (steps, batch, repeats), plot, as_json)
+
+
+def _refuse_beside_run(names: dict[str, str | None], options: dict[str, Any], recipe: list[str] | None) -> None:
+    typed = [f"--{kind}" for kind in OF_THE_RUN if names[kind]]
+    typed += [f"--{kind}-opt" for kind in OF_THE_RUN if options[kind]] + (["--recipe"] if recipe else [])
+    if typed:
+        raise UsageError(
+            f"the weights of a run belong to its own model and energy; RUN does not go with {', '.join(typed)}",
+            origin="RUN",
+            advice="leave them out, or leave RUN out to draw fresh weights",
+        )
+
+
+def _below(registry: Registry, run: Path | None, recipe: list[str] | None) -> list[Layer]:
+    if run is None:
+        return [read_recipe(registry, one) for one in recipe or []]
+    from eb_core.training.trained import written_recipe
+
+    return [written_recipe(run)]
+
+
+def _configurations(
+    registry: Registry, below: Sequence[Layer], flags: Layer, relaxers: Sequence[str]
+) -> dict[str, Configuration]:
+    """What was typed for each relaxer -> everything resolved; all that is wrong is reported before any work starts."""
+    from eb_core.training.prepare import configure
+
+    errors: list[EbError] = []
+    made: dict[str, Configuration] = {}
+    for text in relaxers:
+        with gathered(errors):
+            if text in made:
+                raise UsageError(f"'{text}' is given twice", origin="--relaxer", advice="give each once")
+            made[text] = configure(registry, [*below, flags, component_layer("relaxer", text)], KINDS)
+    if not relaxers:
+        with gathered(errors):
+            only = configure(registry, [*below, flags], KINDS)
+            made[only.sections["relaxer"].name] = only
+    unique = dict.fromkeys(fault for error in errors for fault in error.faults)
+    raise_together([type(max(errors, key=lambda error: error.exit_code))(*unique)] if errors else [])
+    return made
+
+
+def _settle(
+    registry: Registry,
+    run: Path | None,
+    made: dict[str, Configuration],
+    data_dir: Path | None,
+    dataset: str | None,
+    beta: float,
+    budget: tuple[int, int, int],
+    plot: Path | None,
+    as_json: bool,
+) -> None:
+    from eb_core.settling.problem import Problem
+    from eb_core.settling.state import State
+    from eb_core.testing.measure import settle_amply
+    from eb_core.testing.side_by_side import side_by_side, with_budget
+    from eb_core.training.execute import threads as cpu_threads
+    from eb_core.training.streams import stream
+
+    first, (steps, batch, repeats) = next(iter(made.values())), budget
+    settings, energy, cost = first[TRAINER], first["energy"], first["cost"]
+    relaxers = {name: with_budget(one["relaxer"], steps) for name, one in made.items()}
+    with cpu_threads(settings.threads), err.status("loading data") as status:
+        data = _data(registry, run, first, data_dir, dataset)
+        network = _network(run, first, data)
+        weight = next(network.parameters())
+        rows = (data.test or data.train).x[:batch].to(weight)
+        problem = Problem.free(network, energy, rows)
+        start, said = problem.rest(), []
+        if beta:
+            name, only = next(iter(made.items()))
+            status.update(f"{name}: the free state that the nudged phase starts from")
+            _, free = settle_amply(only["relaxer"], problem)
+            start = State(free.state.units)
+            said = [f"the nudged phase starts from the free state of {name}, residual {float(free.residual.max()):.1e}"]
+            labels = (data.test or data.train).y[:batch].to(weight.device)
+            target = cost.encode(labels, data.classes, energy, weight.dtype)
+            problem = problem.nudged(cost, target, beta)
+        for name, one in relaxers.items():
+            said += [f"{name}: {notice}" for notice in one.notices(network, energy)]
+        ways = side_by_side(
+            relaxers,
+            problem,
+            start,
+            repeats=repeats,
+            generator=lambda: stream(settings.seed, "settle", device=weight.device),
+            watch=status.update,
+        )
+    facts = {
+        "model": first.sections["model"].name if run is None else str(run),
+        "energy": first.sections["energy"].name,
+        "data": data.name,
+        "samples": problem.batch,
+        "beta": beta,
+        "steps": steps,
+        "repeats": repeats,
+        "seed": settings.seed,
+        "dtype": settings.dtype,
+        "threads": settings.threads,
+        "notes": [*energy.notices(network), *said],
+    }
+    from eb_core.cli.relax_table import record, show
+
+    if plot:
+        from eb_core.cli.relax_plot import draw
+
+        draw(ways, facts, plot)
+    if as_json:
+        print_json(record(ways, facts))
+        return
+    show(ways, facts)
+    if plot:
+        out.print(f"plot          {escape(str(plot))}")
+
+
+def _data(
+    registry: Registry, run: Path | None, made: Configuration, data_dir: Path | None, dataset: str | None
+) -> "Data":
+    if run is not None and dataset is None:
+        from eb_core.training.trained import load_run_data
+
+        return load_run_data(run, data_dir=data_dir, registry=registry)
+    loaded: Data = made["dataset"].load(data_dir)
+    return loaded
+
+
+def _network(run: Path | None, made: Configuration, data: "Data") -> "Network":
+    import torch
+
+    from eb_core.training.runs import read_weights
+    from eb_core.training.streams import stream
+    from eb_core.training.trainer import make_network
+
+    settings = made[TRAINER]
+    network = make_network(
+        made["model"],
+        made["energy"],
+        data.input_shape,
+        made["cost"].outputs(data.classes),
+        generator=stream(settings.seed, "init"),
+        device=settings.device,
+        dtype=getattr(torch, settings.dtype),
+    )
+    if run is not None:
+        read_weights(run, network)
+    return network

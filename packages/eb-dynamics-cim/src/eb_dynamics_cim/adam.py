@@ -1,0 +1,90 @@
+"""Ground state by Adam on the whole force: all layers at once, with a cosine schedule over the phase's budget T.
+
+    g = dF/ds ;  m <- beta1 m + (1 - beta1) g ;  v <- beta2 v + (1 - beta2) g^2
+    s <- P(s - lr_t mhat / (sqrt(vhat) + eps)),   mhat = m / (1 - beta1^(t+1)),  vhat = v / (1 - beta2^(t+1))
+    lr_t = lr / 2 (1 + cos(pi t / T)),   t = 0 .. T - 1 the iterations taken
+
+Kingma and Ba, arXiv 1412.6980, algorithm 1, with walls. A fixed point of it is a stationary point of F, whatever the
+moments. They start at 0 in each phase: with Adam's usual 0.9 and 0.999 and moments from the free phase, the first
+nudged steps would be lr sign(g) whatever beta. A sample that settles early stops; the schedule of the others is
+a function of t and T alone, so nobody's steps depend on who has stopped. After T iterations lr_t stays 0.
+"""
+
+from math import pi
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from eb_core import Box, Energy, Layer, Line, Workspace, configurable, option
+from eb_dynamics_cim.within_phase import WithinPhase
+
+_TAKEN, _FIRST, _SECOND = "adam.iterations", "adam.first.", "adam.second."
+_LEAST = 1e-30
+"""Below it the root of the second moment is not followed by autograd: its slope at 0 is infinite."""
+
+
+@configurable
+class Adam(WithinPhase):
+    """s <- P(s - lr_t mhat / (sqrt(vhat) + eps)), g the whole force; for units that live in a box or on a line."""
+
+    prefix: ClassVar[str] = "adam."
+
+    steps: int = option(
+        default=20, help="iterations of the free phase, and length T of its schedule", unit="iterations", ge=1
+    )
+    nudged_steps: int = option(
+        default=15,
+        help="iterations of a nudged or clamped phase, and length T of its schedule",
+        unit="iterations",
+        ge=1,
+    )
+    tol: float = option(
+        default=0.0,
+        help="a sample stops once max|P(s - dF/ds) - s| is at most this; 0: every phase runs all its iterations",
+        unit="units of the state",
+        ge=0,
+    )
+    lr: float = option(default=0.3, help="step length at the start of a phase", unit="units of the state", gt=0)
+    beta1: float = option(default=0.5, help="decay of the first moment per iteration", ge=0, lt=1)
+    beta2: float = option(default=0.9, help="decay of the second moment per iteration", ge=0, lt=1)
+    eps: float = option(
+        default=0.05,
+        help="added to the root of the second moment; forces well below it are followed in proportion",
+        unit="units of the force",
+        gt=0,
+    )
+
+    def sweep(self, work: Workspace) -> None:
+        taken = work.memory.get(_TAKEN, work.problem.x.new_zeros(work.problem.batch))
+        work.remember(_TAKEN, taken + 1)
+        share = (taken / self.budget(work.problem)).clamp(max=1)
+        rate = 0.5 * self.lr * (1 + torch.cos(pi * share)) / (1 - self.beta1 ** (taken + 1))
+        second = (1 - self.beta2 ** (taken + 1)) ** -0.5
+        new = {}
+        for name, layer in work.layers.items():
+            s, force = work.units[name], work.force(name)
+            spread = [-1, *[1] * (s.ndim - 1)]
+            m = self._mean(work, _FIRST + name, self.beta1, -force)
+            v = self._mean(work, _SECOND + name, self.beta2, force.square())
+            size = second.view(spread) * v.clamp(min=_LEAST).sqrt() + self.eps
+            new[name] = work.energy.domain(layer).project(torch.addcdiv(s, rate.view(spread) * m, size, value=-1))
+        for name, value in new.items():
+            work.write(name, value)
+
+    @staticmethod
+    def _mean(work: Workspace, key: str, decay: float, value: Tensor) -> Tensor:
+        """The moving average under this key with one value more, remembered."""
+        old = work.memory.get(key)
+        new = (1 - decay) * value if old is None else torch.lerp(value, old, decay)
+        work.remember(key, new)
+        return new
+
+    def why_not(self, energy: Energy) -> str | None:
+        ends = (Layer("hidden", (1,), "hidden"), Layer("output", (1,), "output"))
+        if all(isinstance(energy.domain(layer), Box | Line) for layer in ends):
+            return None
+        return (
+            "its units are phases: steps of up to lr radians cross from one basin to the next, so that a nudged state "
+            "would not belong to the free one; use a relaxer made for phases"
+        )

@@ -1,0 +1,65 @@
+"""What cSB refuses or warns of, before anything diverges, with the reason and the cure."""
+
+from eb_core import Energy, Network, Problem, UsageError
+from eb_core.settling.coupling import coupling_norm
+from eb_dynamics_csb.pace import Pace
+from eb_dynamics_csb.stability import Update, largest_sigma, unit_curvature, used
+
+
+def check_options(dt: float, gamma: float) -> None:
+    """Refuse steps that no unit survives, whatever its neighbours.
+
+    Raises:
+        ValueError: gamma dt > 1, or dt^2 >= 2 (2 - gamma dt).
+    """
+    if gamma * dt > 1 + 1e-9:
+        raise ValueError(
+            f"gamma dt = {gamma * dt:.4g} is above 1, so the momentum would change its sign at every iteration:"
+            f" lower gamma to {1 / dt:.4g} or less"
+        )
+    limit = 2 * (2 - gamma * dt)
+    if dt * dt >= limit:
+        raise ValueError(
+            f"dt^2 = {dt * dt:.4g} is not below 2 (2 - gamma dt) = {limit:.4g}, so a Hopfield unit diverges without"
+            " any neighbour: lower dt"
+        )
+
+
+def check_nudge(problem: Problem, pace: Pace, curvature: float, dt: str) -> None:
+    """Refuse an iterated nudge under which the output diverges without any neighbour.
+
+    Raises:
+        UsageError: h (c + beta) >= 2 (1 + mu).
+    """
+    nudge = problem.nudge
+    bend = nudge.cost.quadratic(nudge.target) if nudge else None
+    if nudge is None or bend is None or not isinstance(pace.h, float) or not isinstance(pace.mu, float):
+        return
+    beta = nudge.beta if isinstance(nudge.beta, float | int) else float(nudge.beta.max())
+    stretch, limit = pace.h * (curvature + beta * bend[0]), 2 * (1 + pace.mu)
+    if stretch >= limit:
+        raise UsageError(
+            f"dt^2 (1 + beta) = {stretch:.4g} is not below 2 (2 - gamma dt) = {limit:.4g}: the nudged output diverges",
+            origin=f"csb with dt = {dt}, nudge = iterated, beta = {beta:g}",
+            advice="lower dt or beta, or use nudge = closed",
+        )
+
+
+def notice(network: Network, energy: Energy, update: Update, pace: Pace) -> str | None:
+    """A warning where a fixed pace may not converge on these weights: the coupling norm is too large for it."""
+    if not all(edge.linear for edge in network.wires if edge.pre != network.input):
+        return None
+    assert isinstance(pace.h, float)
+    assert isinstance(pace.mu, float)
+    curvature = unit_curvature(energy)
+    h, sigma = pace.h * curvature, coupling_norm(network) / curvature
+    if used(update, h, pace.mu, sigma) < 1 and (update == "sequential" or sigma < 1):
+        return None
+    limit = largest_sigma(update, h, pace.mu)
+    if limit <= 0:
+        return f"csb: dt^2 = {pace.h:.3g} is too large for units of curvature {curvature:.3g}: lower dt"
+    return (
+        f"csb, {update}: this dt and gamma settle while the coupling norm of the units off their walls is below"
+        f" {limit * curvature:.2f}, and that of all units is {sigma * curvature:.2f}: if phases miss the tolerance,"
+        " lower dt, or leave dt and gamma out with update = sequential, which settles whatever the coupling"
+    )

@@ -1,0 +1,92 @@
+"""The motion in plain operations: every energy, edge, cost and clamp; differentiable.
+
+    y <- mu y + dt f;  x <- P(x + dt y);  y <- 0 where P moved it         f = -dF/dx
+
+f on a nudged output is divided by 1 + a / c with the closed nudge, a the curvature of beta C and c that of the unit,
+so that its step suits the larger curvature: without momentum x then goes the same share of the way to its minimum.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from eb_core import Workspace
+from eb_core.settling.nudge import Nudge
+from eb_dynamics_csb.pace import Pace
+
+
+class PlainMotion:
+    """cSB iterations of one workspace at one pace."""
+
+    def __init__(
+        self,
+        work: Workspace,
+        order: Sequence[str],
+        pace: Pace,
+        *,
+        noise: float,
+        closed: bool,
+        parallel: bool,
+        curvature: float,
+    ) -> None:
+        self._work, self._order, self._pace = work, order, pace
+        self._noise, self._closed, self._parallel, self._curvature = noise, closed, parallel, curvature
+
+    def run(self, count: int) -> None:
+        """So many iterations."""
+        for _ in range(count):
+            if self._parallel:
+                for name, force in [(name, self._force(name)) for name in self._order]:
+                    self._move(name, force)
+            else:
+                for name in self._order:
+                    self._move(name, self._force(name))
+
+    def _force(self, name: str) -> Tensor:
+        """-dF/dx of a layer, with noise in its field and the nudge as the option says."""
+        work = self._work
+        field = work.field(name)
+        if self._noise:
+            field = field + self._noise * work.normal(name)
+        force = work.force(name, field)
+        nudge = work.problem.nudge
+        if nudge is None or name != work.problem.network.output or not self._closed:
+            return force
+        return force / (1 + _bend(nudge) / self._curvature)
+
+    def _move(self, name: str, force: Tensor) -> None:
+        """y and x of one layer, then its walls."""
+        work = self._work
+        s, domain = work.units[name], work.energy.domain(work.layers[name])
+        h, mu, dt = (_over(s, value) for value in (self._pace.h, self._pace.mu, self._pace.dt))
+        if not self._pace.kept:
+            work.write(name, domain.project(s + h * force))
+            return
+        old = work.memory.get(momentum(name))
+        y = dt * force if old is None else mu * old + dt * force
+        moved = s + dt * y
+        inside = domain.project(moved)
+        y = torch.where(inside == moved, y, 0.0)
+        clamp = work.problem.clamps.get(name)
+        if clamp is not None and clamp.mask is not None:
+            y = y.masked_fill(clamp.mask, 0.0)
+        work.remember(momentum(name), y)
+        work.write(name, inside)
+
+
+def momentum(layer: str) -> str:
+    """Name of a layer's y in the memory of a state."""
+    return f"momentum.{layer}"
+
+
+def _bend(nudge: Nudge) -> Tensor | float:
+    """Curvature of beta C at the output, a float or (B, 1): exact for a quadratic cost, else a bound, >= 0."""
+    closed, beta = nudge.cost.quadratic(nudge.target), nudge.strength
+    if closed is not None:
+        return beta * closed[0]
+    return nudge.cost.curvature * (beta.clamp(min=0) if isinstance(beta, Tensor) else max(beta, 0.0))
+
+
+def _over(s: Tensor, value: float | Tensor) -> float | Tensor:
+    return value.view(-1, *[1] * (s.ndim - 1)) if isinstance(value, Tensor) else value

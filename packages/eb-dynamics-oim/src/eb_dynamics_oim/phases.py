@@ -1,0 +1,80 @@
+"""What the relaxers of phases share: budgets in their units, the phase read-out with n bits, what they refuse."""
+
+import math
+from collections.abc import Sequence
+
+import attrs
+import torch
+from torch import Tensor
+
+from eb_core import Energy, IterativeRelaxer, Layer, Network, Problem, Relaxation, State, configurable, option
+
+TURN = 2 * math.pi
+PROBES = (Layer("hidden", (1,)), Layer("output", (1,), "output"))
+
+
+@configurable
+class PhaseRelaxer(IterativeRelaxer):
+    """Base of relaxers of phases: a dynamics without walls whose result may be read out with n bits.
+
+    Tolerances are on the residual max |dF/dphi|, in radians per unit time. The read-out rounds the settled phases to
+    one of 2^n even levels k 2 pi / 2^n. It is applied to phi*, which the nudged phases then start from, and to the
+    nudged phases. Energy, residual and convergence are reported of the phases before they are read out.
+    """
+
+    tol: float = option(
+        default=1e-3,
+        help="a sample stops once max|dF/dphi| is at most this; 0 always runs all iterations",
+        unit="rad per unit time",
+        ge=0,
+    )
+    nudged_tol: float | None = option(
+        default=None,
+        help="the same for nudged phases; none means 0.2 |beta| tol (below 1e-6 use float64)",
+        unit="rad per unit time",
+        ge=0,
+    )
+    bits: int | None = option(
+        default=None,
+        help="read phases out on 2^bits even levels of the circle; none: exactly",
+        unit="bits",
+        ge=1,
+        le=24,
+    )
+
+    def relax(
+        self,
+        problem: Problem,
+        start: State | None = None,
+        *,
+        generator: torch.Generator | None = None,
+        trace: bool = False,
+    ) -> Relaxation:
+        units = None if start is None else State(start.units)  # velocities and step sizes belong to one phase
+        found = super().relax(problem, units, generator=generator, trace=trace)
+        state = State({name: problem.hold(name, self._read(value)) for name, value in found.state.units.items()})
+        return attrs.evolve(found, state=state)
+
+    def _read(self, phase: Tensor) -> Tensor:
+        return phase if self.bits is None else quantised(phase, self.bits)
+
+    def why_not(self, energy: Energy) -> str | None:
+        for layer in PROBES:
+            if energy.domain(layer).at_wall(torch.zeros(1)) is not None:
+                return (
+                    f"units of {type(energy).__name__} live in a box, and this dynamics knows no walls; use"
+                    " gradient-flow or hopfield, or csb for momentum with walls"
+                )
+        return None
+
+    def notices(self, network: Network, energy: Energy) -> Sequence[str]:
+        if self.bits is not None and self.bits < 4:
+            return [f"{2**self.bits} phase levels are coarse: nudges that move phases less leave no trace; try bits=4"]
+        return ()
+
+
+def quantised(phase: Tensor, bits: int) -> Tensor:
+    """The nearest of 2^bits even levels k 2 pi / 2^bits, without wrapping."""
+    step = TURN / 2**bits
+    level: Tensor = torch.round(phase / step)
+    return level.mul(step)

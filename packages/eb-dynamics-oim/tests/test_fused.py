@@ -1,0 +1,176 @@
+"""Newton's linear algebra against dense solutions, and the fast paths against the plain ones."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from eb_core import Dense, IterativeRelaxer, Network, Problem, State, UsageError, Workspace
+from eb_core.learning.oracle import exact_gradient
+from eb_core.testing import all_phases, free_problem, random_state
+from eb_core.testing.problems import labels_of, nudged
+from eb_core.things.squared_error import SquaredError
+from eb_dynamics_oim.energy import OscillatorEnergy
+from eb_dynamics_oim.euler import PhaseDynamics
+from eb_dynamics_oim.fused import FusedPhases
+from eb_dynamics_oim.fused_newton import FusedNewton
+from eb_dynamics_oim.heavy_ball import HeavyBall
+from eb_dynamics_oim.hessian import Hessian
+from eb_dynamics_oim.newton import NewtonPhases
+from eb_dynamics_oim.schur import Blocks, solved
+
+ENERGY = OscillatorEnergy(sync=0.1)
+SHAPES = ("one hidden layer", "three hidden layers", "skip edges")
+
+
+def dense_hessian(problem: Problem, state: State, names: list[str], row: int) -> Tensor:
+    """d2F/dphi2 of one sample by autograd, layers in the order of `names`."""
+    part, one = problem.select(torch.tensor([row])), state.select(torch.tensor([row]))
+    sizes = [one[name].numel() for name in names]
+
+    def objective(flat: Tensor) -> Tensor:
+        units = {name: piece.view_as(one[name]) for name, piece in zip(names, flat.split(sizes), strict=True)}
+        return part.objective(State({**one.units, **units})).sum()
+
+    return torch.autograd.functional.hessian(objective, torch.cat([one[name].flatten() for name in names]))
+
+
+@torch.no_grad()
+def work_at(problem: Problem, seed: int = 0) -> Workspace:
+    return Workspace(problem, random_state(problem, seed))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("beta", [0.0, 0.3, -0.3])
+def test_the_schur_step_solves_the_dense_system_of_the_autograd_hessian(shape: str, beta: float) -> None:
+    problem = free_problem(ENERGY, shape)
+    problem = nudged(problem, SquaredError(), beta) if beta else problem
+    work = work_at(problem)
+    plan = Hessian(work)
+    with torch.no_grad():
+        blocks, residual = plan.blocks()
+        step, dt = solved(blocks, torch.full((problem.batch,), 3.0, dtype=torch.float64))
+    names = [*plan.near, *plan.far]
+    forces = torch.cat([work.force(name) for name in names], dim=1).detach()
+    torch.testing.assert_close(residual, forces.abs().amax(1))
+    for row in range(problem.batch):
+        matrix = dense_hessian(problem, work.state(), names, row)
+        shifted = matrix + torch.eye(len(matrix), dtype=torch.float64) / dt[row]
+        assert float(torch.linalg.eigvalsh(shifted)[0]) > 0
+        torch.testing.assert_close(step[row], torch.linalg.solve(shifted, forces[row]), rtol=1e-9, atol=1e-11)
+        assert float(dt[row]) in {3.0 / 2**k for k in range(20)}
+        if float(dt[row]) < 3.0:
+            longer = matrix + torch.eye(len(matrix), dtype=torch.float64) / (2 * dt[row])
+            assert float(torch.linalg.eigvalsh(longer)[0]) <= 1e-9
+
+
+def test_dt_is_halved_only_where_the_matrix_is_not_positive_definite() -> None:
+    blocks = Blocks(torch.ones(3, 2, dtype=torch.float64), torch.tensor([[1.0, 1], [-1, 1], [-9, 1]]).double())
+    step, dt = solved(blocks, torch.full((3,), 2.0, dtype=torch.float64))
+    assert dt.tolist() == [2.0, 0.5, 0.0625]
+    torch.testing.assert_close(step[2], torch.tensor([1 / 7, 1 / 17], dtype=torch.float64))
+
+
+def test_a_matrix_that_is_not_finite_ends_the_halving() -> None:
+    blocks = Blocks(torch.ones(1, 2), torch.full((1, 2), torch.nan))
+    assert float(solved(blocks, torch.ones(1))[1]) < 1e-8
+
+
+FUSED: list[tuple[IterativeRelaxer, type, int]] = [
+    (PhaseDynamics(steps=15, nudged_steps=15, tol=0.0), FusedPhases, 15),
+    (HeavyBall(steps=25, nudged_steps=25, tol=0.0), FusedPhases, 25),
+    (NewtonPhases(steps=8, nudged_steps=8, tol=0.0), FusedNewton, 8),
+]
+
+
+@pytest.mark.parametrize(("relaxer", "kind", "steps"), FUSED, ids=lambda value: repr(value)[:12])
+@torch.no_grad()
+def test_the_fast_path_is_the_plain_one_to_rounding_and_it_is_the_one_that_runs(
+    relaxer: IterativeRelaxer, kind: type, steps: int
+) -> None:
+    ran = 0
+    for where, problem in all_phases(ENERGY):
+        start = random_state(problem, seed=2)
+        plain = relaxer.iterate(problem, start, steps)
+        work = Workspace(problem, start)
+        relaxer.sweeps(work, 4)
+        relaxer.sweeps(work, steps - 4)
+        ran += isinstance(work.plan, kind)
+        for name in start.units:
+            distance = ENERGY.domain(problem.network.layers[name]).distance(plain[name], work.units[name])
+            assert float(distance.max()) < 1e-10, where
+    assert ran == (5 if kind is FusedNewton else 15)
+
+
+@pytest.mark.parametrize("relaxer", [relaxer for relaxer, _, _ in FUSED], ids=lambda value: repr(value)[:12])
+@torch.no_grad()
+def test_frozen_samples_stay_and_memory_survives_a_smaller_batch_on_the_fast_path(relaxer: IterativeRelaxer) -> None:
+    problem = free_problem(ENERGY, "one hidden layer")
+    start = random_state(problem)
+    work = Workspace(problem, start)
+    relaxer.sweeps(work, 3)
+    frozen = torch.tensor([True, False] * 3)
+    work.freeze(frozen)
+    middle = work.state()
+    relaxer.sweeps(work, 3)
+    part = Workspace(problem, start)
+    relaxer.sweeps(part, 3)
+    part = part.select((~frozen).nonzero()[:, 0])
+    relaxer.sweeps(part, 3)
+    for name in start.units:
+        assert torch.equal(work.units[name][frozen], middle[name][frozen])
+        torch.testing.assert_close(work.units[name][~frozen], part.units[name], rtol=0, atol=1e-12)
+
+
+def test_noise_on_the_fast_path_is_the_noise_of_the_plain_one() -> None:
+    relaxer = PhaseDynamics(noise=0.2, steps=7, tol=0.0)
+    problem = free_problem(ENERGY, "three hidden layers")
+    start = random_state(problem)
+    fast = relaxer.relax(problem, start, generator=torch.Generator().manual_seed(3)).state
+    with torch.no_grad():
+        plain = relaxer.iterate(problem, start, 7, generator=torch.Generator().manual_seed(3))
+    for name in start.units:
+        torch.testing.assert_close(fast[name], plain[name], rtol=0, atol=1e-12)
+
+
+def test_newton_refuses_edges_that_it_cannot_write_out_and_names_what_can() -> None:
+    class Sparse(Dense):
+        pass
+
+    network = Network(
+        [("in", (3,)), ("h", (4,)), ("out", (2,))], [Dense("in", "h", (3,), (4,)), Sparse("h", "out", (4,), (2,))]
+    )
+    with pytest.raises(UsageError, match="oim-heavy-ball"):
+        NewtonPhases().relax(Problem.free(network, ENERGY, torch.zeros(1, 3)))
+
+
+def well_conditioned(shape: str) -> tuple[Problem, State]:
+    """A free problem cut down to the samples whose minimum is steep, and that minimum."""
+    problem = free_problem(OscillatorEnergy(), shape, seed=5 if shape == "one hidden layer" else 2)
+    free = NewtonPhases(steps=2000, tol=1e-12).relax(problem).state
+    target = SquaredError().encode(labels_of(problem), 3, problem.energy, torch.float64)
+    steep = exact_gradient(problem, free, SquaredError(), target).curvature > 0.06
+    assert int(steep.sum()) >= 2
+    rows = steep.nonzero()[:, 0]
+    return problem.select(rows), free.select(rows)
+
+
+@pytest.mark.parametrize("shape", ["one hidden layer", "three hidden layers"])
+def test_the_centred_estimate_approaches_the_exact_gradient_as_the_square_of_beta(shape: str) -> None:
+    problem, free = well_conditioned(shape)
+    cost = SquaredError()
+    target = cost.encode(labels_of(problem), 3, problem.energy, torch.float64)
+    exact = exact_gradient(problem, free, cost, target).gradients
+    true = torch.cat([exact[name].flatten() for name in exact])
+    relaxer = NewtonPhases(nudged_steps=2000, nudged_tol=1e-13)
+    errors = []
+    for beta in (1e-3, 1e-4):
+        ends = [relaxer.relax(problem.nudged(cost, target, sign * beta), free).state for sign in (1, -1)]
+        slopes = []
+        for end in ends:
+            with torch.enable_grad():
+                energy = problem.total_energy(end).mean()
+                found = torch.autograd.grad(energy, [problem.network.get_parameter(name) for name in exact])
+            slopes.append(torch.cat([slope.flatten() for slope in found]))
+        errors.append(float(((slopes[0] - slopes[1]) / (2 * beta) - true).norm() / true.norm()))
+    assert errors[1] < 1e-3
+    assert 70 < errors[0] / errors[1] < 140
