@@ -87,27 +87,33 @@ def main() -> None:
     residual = float(flow.relax(free, way[-1]).residual.max())
     bptt = [flat(one) for one in backwards(free, way, target, flow)]
     report: dict[str, Any] = {"residual after T steps": residual, "load": os.getloadavg()}
-    curves = {}
+    places = bptt[-1].abs().argsort(descending=True)[[0, 40, 400, 1200]]
+    curves: dict[tuple[str, float], tuple[list[list[float]], list[float]]] = {}
     for beta in arguments.betas:
         plus = trail(free.nudged(COST, target, beta), way[-1], flow, arguments.K)[1:]
         minus = trail(free.nudged(COST, target, -beta), way[-1], flow, arguments.K)[1:]
         pairs = {"centred": zip(plus, minus, strict=True), "one-sided": ((one, way[-1]) for one in plus)}
         for kind, ends in pairs.items():
             width = 2 * beta if kind == "centred" else beta
-            ep = [flat(contrast(free, [(1 / width, up), (-1 / width, down)])) for up, down in ends]
-            errors = [float((one - other).norm() / other.norm()) for one, other in zip(ep, bptt, strict=True)]
+            few, errors = [], []
+            for (up, down), other in zip(ends, bptt, strict=True):
+                ep = flat(contrast(free, [(1 / width, up), (-1 / width, down)]))
+                few.append(ep[places].tolist())
+                errors.append(float((ep - other).norm() / other.norm()))
             report[f"{kind}, beta {beta:g}: relative distance to BPTT after 10, 100, {arguments.K} steps"] = [
                 errors[9],
                 errors[99],
                 errors[-1],
             ]
-            curves[kind, beta] = (ep, errors)
+            curves[kind, beta] = (few, errors)
     print(json.dumps(report, indent=2))
     if arguments.plot:
-        draw(arguments.plot, curves, bptt)
+        draw(arguments.plot, curves, [one[places].tolist() for one in bptt])
 
 
-def draw(path: Path, curves: dict[tuple[str, float], tuple[list[Tensor], list[float]]], bptt: list[Tensor]) -> None:
+def draw(
+    path: Path, curves: dict[tuple[str, float], tuple[list[list[float]], list[float]]], bptt: list[list[float]]
+) -> None:
     import matplotlib
 
     matplotlib.use("svg")
@@ -116,13 +122,13 @@ def draw(path: Path, curves: dict[tuple[str, float], tuple[list[Tensor], list[fl
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
     steps = range(1, len(bptt) + 1)
     beta = sorted({beta for _, beta in curves})[1]
-    for colour, place in enumerate(bptt[-1].abs().argsort(descending=True)[[0, 40, 400, 1200]].tolist()):
-        left.plot(steps, [float(one[place]) for one in bptt], f"C{colour}", lw=3, alpha=0.4)
-        left.plot(steps, [float(one[place]) for one in curves["centred", beta][0]], f"C{colour}--", lw=1)
+    for index in range(len(bptt[0])):
+        left.plot(steps, [one[index] for one in bptt], f"C{index}", lw=3, alpha=0.4)
+        left.plot(steps, [one[index] for one in curves["centred", beta][0]], f"C{index}--", lw=1)
     left.set(xlabel="steps k", ylabel="gradient of one parameter", title=f"BPTT (wide) and EP, beta {beta:g} (dashed)")
     for colour, ((kind, beta), (_, errors)) in enumerate(sorted(curves.items())):
         style = "-" if kind == "centred" else ":"
-        right.semilogy(steps, errors, f"C{colour // 1 % 4}{style}", label=f"{kind}, beta {beta:g}")
+        right.semilogy(steps, errors, f"C{colour % 4}{style}", label=f"{kind}, beta {beta:g}")
     right.set(xlabel="steps k", title="relative distance of EP(k) to BPTT(k)")
     right.legend(fontsize=7)
     figure.tight_layout()

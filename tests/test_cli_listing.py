@@ -47,7 +47,8 @@ def test_every_plugin_is_listed_and_in_order(eb: Eb) -> None:
 def test_the_table_names_every_component_with_its_kind_and_package(eb: Eb, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("eb_core.cli.render.out.width", 200)
     lines = [line.split() for line in eb("list-plugins").stdout.splitlines()]
-    assert any(line[:2] == ["energy", "hopfield"] and line[-1] == "eb-dynamics-hopfield" for line in lines)
+    assert any(line[:2] == ["energy", "cim"] and line[-1] == "eb-dynamics-cim" for line in lines)
+    assert any(line[:1] == ["hopfield"] and line[-1] == "eb-dynamics-hopfield" for line in lines)
     assert any(line[:1] == ["p-ep"] and line[-1] == "eb-rules" for line in lines)
 
 

@@ -4,9 +4,8 @@ import pytest
 import torch
 from foreign_physics import Amplitudes, Centred, Chain, Descent, Momentum, Phases, Springs
 
-from eb_core import Energy, IterativeRelaxer, Workspace, configurable, option
+from eb_core import Energy, IterativeRelaxer, Problem, Workspace, configurable, option
 from eb_core.learning.oracle import exact_gradient, mobility
-from eb_core.testing import free_problem
 from eb_core.testing.measure import measure_relaxer, measure_rule, settle_amply
 from eb_core.testing.truncated import measure_truncated
 from eb_core.testing.well_conditioned import Nets, nets, room
@@ -47,16 +46,20 @@ def test_the_nets_are_well_conditioned_and_far_from_trivial(energy: Energy) -> N
 def test_samples_that_two_dynamics_settle_elsewhere_are_not_taken() -> None:
     class Forgetful(Phases):
         def minimize_unit(self, layer, field, s, quadratic=None):  # type: ignore[no-untyped-def]
-            return Phases.minimize_unit(self, layer, field, s, quadratic) + 0.01
+            return Phases.minimize_unit(self, layer, field, s, quadratic) + 0.2
 
-    assert bool((room(free_problem(Phases(), "one hidden layer")) > 0).any())
-    assert bool((room(free_problem(Forgetful(), "one hidden layer")) < 0).all())
+    problem = ENERGIES[Phases()][0][1]
+    assert bool((room(problem) > 0).all())
+    assert bool((room(Problem.free(problem.network, Forgetful(), problem.x)) < 0).all())
 
 
-@pytest.mark.parametrize("energy", ENERGIES, ids=repr)
-@pytest.mark.parametrize("relaxer", [Descent(), Euler(dt=0.4)], ids=["block", "Euler"])
+@pytest.mark.parametrize(
+    ("relaxer", "energy"),
+    [*((Descent(), energy) for energy in ENERGIES), (Euler(dt=0.4), Phases())],
+    ids=["block on phases", "block on amplitudes", "block on springs", "Euler on phases"],
+)
 def test_all_promises_hold_on_foreign_physics(energy: Energy, relaxer: IterativeRelaxer) -> None:
-    problems = ENERGIES[energy][1:]
+    problems = ENERGIES[energy][1:2]
     found = measure_relaxer("r", relaxer, energy, problems)
     found += measure_truncated("r", relaxer, energy, COST, problems)[0]
 
@@ -66,17 +69,18 @@ def test_all_promises_hold_on_foreign_physics(energy: Energy, relaxer: Iterative
 
     found += measure_rule("c", Second(), relaxer, energy, COST, problems)
     assert [one for one in found if one.holds is False] == []
-    assert sum(one.holds is True for one in found) >= 12
+    assert sum(one.holds is True for one in found) >= 6
 
 
-def test_a_slow_dynamics_gets_the_budget_it_needs_and_a_stuck_one_does_not() -> None:
+def test_a_slow_dynamics_gets_the_budget_it_needs_and_a_stuck_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eb_core.testing.measure.FIRST_BUDGET", 50)
     problem = ENERGIES[Springs()][0][1]
-    slow, end = settle_amply(Euler(dt=0.02), problem)
+    slow, end = settle_amply(Euler(dt=0.1), problem)
     assert float(end.residual.max()) <= 1e-12
-    assert slow.steps > 4000
+    assert slow.steps > 1000
     stuck, end = settle_amply(Momentum(), problem)  # its noise never ends
     assert float(end.residual.max()) > 1e-6
-    assert stuck.steps <= 2000
+    assert stuck.steps <= 400
 
 
 def test_nets_of_a_model_are_measured_too() -> None:

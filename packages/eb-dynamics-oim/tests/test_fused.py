@@ -95,6 +95,7 @@ def test_the_fast_path_is_the_plain_one_to_rounding_and_it_is_the_one_that_runs(
         relaxer.sweeps(work, 4)
         relaxer.sweeps(work, steps - 4)
         ran += isinstance(work.plan, kind)
+        torch.testing.assert_close(relaxer.unrest(work), work.residual(), rtol=0, atol=1e-12, msg=where)
         for name in start.units:
             distance = ENERGY.domain(problem.network.layers[name]).distance(plain[name], work.units[name])
             assert float(distance.max()) < 1e-10, where

@@ -136,14 +136,14 @@ def test_a_tiny_machine_finds_the_global_minimum_that_a_search_over_a_grid_finds
         network.edges["h-out"].weight.copy_(torch.tensor([[0.8, -0.6]]))
         network.biases["out"].fill_(0.3)
     problem = Problem.free(network, ENERGY, torch.tensor([[0.7, 0.4]], dtype=torch.float64))
-    grid = torch.linspace(-math.pi, math.pi, 121, dtype=torch.float64)
+    grid = torch.linspace(-math.pi, math.pi, 61, dtype=torch.float64)
     points = torch.tensor(list(itertools.product(grid.tolist(), repeat=3)), dtype=torch.float64)
     many = Problem.free(network, ENERGY, problem.x.expand(len(points), -1))
     with torch.no_grad():
         lowest = float(many.total_energy(State({"h": points[:, :2], "out": points[:, 2:]})).min())
     for relaxer in (PhaseDynamics(tol=1e-6), HeavyBall(tol=1e-6), BlockPhases(tol=1e-6), NewtonPhases(tol=1e-6)):
         found = relaxer.relax(problem)
-        assert float(found.energy) == pytest.approx(lowest, abs=2e-3)
+        assert float(found.energy) == pytest.approx(lowest, abs=1e-2)
         assert float(found.energy) <= lowest + 1e-12
 
 
@@ -212,6 +212,8 @@ def test_nudged_phases_start_from_what_was_read_out() -> None:
     for name, value in exact.state.units.items():
         assert torch.equal(quantised(value, 3), read.state[name])
         assert not torch.equal(value, read.state[name])
+    torch.testing.assert_close(read.residual, residual_by_autograd(problem, read.state))
+    assert float(read.residual.max()) > float(exact.residual.max())
 
 
 def test_a_step_beyond_the_curvature_at_rest_is_noticed_with_the_limit() -> None:

@@ -21,6 +21,8 @@ from eb_dynamics_oim.phases import PhaseRelaxer
 class PhaseDynamics(PhaseRelaxer):
     """phi <- phi - eps dF/dphi + noise, all units at once: what the machine itself does."""
 
+    symmetric = True
+
     steps: int = option(default=4000, help="largest number of steps in the free phase", unit="iterations", ge=1)
     nudged_steps: int = option(default=400, help="largest number of steps in a nudged phase", unit="iterations", ge=1)
     check_every: int = option(default=50, help="steps between two looks at the residual", unit="iterations", ge=1)
@@ -44,6 +46,9 @@ class PhaseDynamics(PhaseRelaxer):
             work.plan.flow(count, self.eps, self.kick)
         else:
             super().sweeps(work, count)
+
+    def unrest(self, work: Workspace) -> Tensor:
+        return work.plan.residual() if isinstance(work.plan, FusedPhases) else super().unrest(work)
 
     def sweep(self, work: Workspace) -> None:
         new: dict[str, Tensor] = {}

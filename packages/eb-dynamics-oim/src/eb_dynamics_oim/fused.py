@@ -101,6 +101,10 @@ class FusedPhases:
             found[:, columns] -= pull * self.sin[:, columns].square()
         return found
 
+    def residual(self) -> Tensor:
+        """max |dF/dphi| of each sample, (B,)."""
+        return self.push().abs().amax(1)
+
     def flow(self, count: int, eps: float, kick: float) -> None:
         """phi <- phi + eps f + kick N(0, 1), so many times."""
         work, kept = self._work, self.kept(self.phase)

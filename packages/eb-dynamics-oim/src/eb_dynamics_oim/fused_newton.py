@@ -23,12 +23,14 @@ class FusedNewton:
 
     def __init__(self, work: Workspace, kernel: FusedPhases, near: str, far: str, weight: Tensor) -> None:
         self._work, self._kernel = work, kernel
+        self.residual = kernel.residual
         self._near, self._far = kernel.columns[near], kernel.columns[far]
         self._weight = weight.contiguous()
         size = len(weight)
-        self._rows, self._others = torch.tril_indices(size, size, device=weight.device)
-        self._pairs = (self._weight[self._rows] * self._weight[self._others]).t().contiguous()
-        self._places = self._rows * size + self._others
+        rows, others = torch.tril_indices(size, size, device=weight.device)
+        self._pairs = -(self._weight[rows] * self._weight[others]).t()
+        self._gather = torch.cat([rows, rows + size, others, others + size])
+        self._places = rows * size + others
 
     @staticmethod
     def of(work: Workspace, near: tuple[str, ...], far: tuple[str, ...]) -> "FusedNewton | None":
@@ -82,12 +84,11 @@ class FusedNewton:
         inverse = shifted[:, near].reciprocal()
         codes = torch.stack([cos[:, near], sin[:, near]])
         scaled = codes * inverse
-        sums = (torch.cat([scaled * codes[0], (scaled[1] * codes[1]).unsqueeze(0)]).flatten(0, 1) @ self._pairs).view(
-            3, batch, -1
-        )
+        sums = torch.cat([scaled * codes[0], (scaled[1] * codes[1]).unsqueeze(0)]).flatten(0, 1) @ self._pairs
+        cc, cs, ss = sums.view(3, batch, -1)
         co, so = cos[:, far], sin[:, far]
-        c, s, c_other, s_other = co[:, self._rows], so[:, self._rows], co[:, self._others], so[:, self._others]
-        lower = -(c * c_other * sums[0] + (c * s_other + s * c_other) * sums[1] + s * s_other * sums[2])
+        c, s, c_other, s_other = torch.cat([co, so], dim=1)[:, self._gather].chunk(4, dim=1)
+        lower = (c * c_other).mul_(cc).addcmul_((c * s_other).addcmul_(s, c_other), cs).addcmul_(s * s_other, ss)
         size = co.shape[1]
         complement = force.new_zeros(batch, size * size).index_copy_(1, self._places, lower).view(batch, size, size)
         complement.diagonal(dim1=1, dim2=2).add_(shifted[:, far])
@@ -100,4 +101,4 @@ class FusedNewton:
         step = torch.empty_like(force)
         step[:, far] = moved
         step[:, near] = inverse * force[:, near] + (scaled * back).sum(0)
-        return torch.where(sound.unsqueeze(1), step, 0.0), sound
+        return step, sound

@@ -38,6 +38,9 @@ class HeavyBall(PhaseRelaxer):
         else:
             super().sweeps(work, count)
 
+    def unrest(self, work: Workspace) -> Tensor:
+        return work.plan.residual() if isinstance(work.plan, FusedPhases) else super().unrest(work)
+
     def sweep(self, work: Workspace) -> None:
         forces = {name: work.force(name) for name in work.layers}
         velocities = {name: work.memory.get(f"velocity.{name}") for name in work.layers}

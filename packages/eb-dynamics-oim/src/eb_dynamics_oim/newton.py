@@ -10,6 +10,8 @@ the other layers (the output alone with one hidden layer), is factorised by Chol
 sample by itself. C. T. Kelley, D. E. Keyes, "Convergence analysis of pseudo-transient continuation" (1998).
 """
 
+from torch import Tensor
+
 from eb_core import Energy, Workspace, configurable, option
 from eb_dynamics_oim.energy import OscillatorEnergy
 from eb_dynamics_oim.fused_newton import FusedNewton
@@ -23,8 +25,8 @@ class NewtonPhases(PhaseRelaxer):
     """(1/dt + H) d = -dF/dphi with the exact Hessian; needs dense edges, any number of layers."""
 
     steps: int = option(default=150, help="largest number of steps in the free phase", unit="iterations", ge=1)
-    nudged_steps: int = option(default=100, help="largest number of steps in a nudged phase", unit="iterations", ge=1)
-    check_every: int = option(default=3, help="steps between two looks at the residual", unit="iterations", ge=1)
+    nudged_steps: int = option(default=60, help="largest number of steps in a nudged phase", unit="iterations", ge=1)
+    check_every: int = option(default=4, help="steps between two looks at the residual", unit="iterations", ge=1)
     dt: float = option(default=2.0, help="first pseudo time step, and with 0.1 of it the shortest", unit="time", gt=0)
     reach: float = option(default=0.8, help="longest move of a phase in one step", unit="rad", gt=0)
 
@@ -41,6 +43,9 @@ class NewtonPhases(PhaseRelaxer):
             work.plan.run(count, self.dt, self.reach)
         else:
             super().sweeps(work, count)
+
+    def unrest(self, work: Workspace) -> Tensor:
+        return work.plan.residual() if isinstance(work.plan, FusedNewton) else super().unrest(work)
 
     def sweep(self, work: Workspace) -> None:
         if not isinstance(work.plan, Hessian):

@@ -19,7 +19,8 @@ class PhaseRelaxer(IterativeRelaxer):
 
     Tolerances are on the residual max |dF/dphi|, in radians per unit time. The read-out rounds the settled phases to
     one of 2^n even levels k 2 pi / 2^n. It is applied to phi*, which the nudged phases then start from, and to the
-    nudged phases. Energy, residual and convergence are reported of the phases before they are read out.
+    nudged phases. Energy and residual are those of the phases that come back; `converged` says whether the dynamics had
+    settled before they were read out.
     """
 
     tol: float = option(
@@ -52,11 +53,10 @@ class PhaseRelaxer(IterativeRelaxer):
     ) -> Relaxation:
         units = None if start is None else State(start.units)  # velocities and step sizes belong to one phase
         found = super().relax(problem, units, generator=generator, trace=trace)
-        state = State({name: problem.hold(name, self._read(value)) for name, value in found.state.units.items()})
-        return attrs.evolve(found, state=state)
-
-    def _read(self, phase: Tensor) -> Tensor:
-        return phase if self.bits is None else quantised(phase, self.bits)
+        if self.bits is None:
+            return attrs.evolve(found, state=State(found.state.units))
+        read = {name: problem.hold(name, quantised(value, self.bits)) for name, value in found.state.units.items()}
+        return attrs.evolve(found, state=State(read))
 
     def why_not(self, energy: Energy) -> str | None:
         for layer in PROBES:

@@ -59,7 +59,7 @@ def _draw_errors(axes: "Axes", errors: dict[str, dict[float, float]]) -> None:
     axes.set_xlabel("beta")
     axes.set_ylabel("relative error against the exact gradient, worst net")
     axes.grid(visible=True, linewidth=0.3)
-    axes.legend(fontsize=6, loc="lower right")
+    axes.legend(fontsize=6, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def _draw_truncated(axes: "Axes", energy: str, curves: Sequence[Truncation]) -> None:

@@ -95,7 +95,7 @@ def measure_rule(
     Where the free state is not stationary there is no exact gradient to compare with: that is then all it says.
     """
     subject = f"rule {name}"
-    reason = rule.why_not(energy, cost)
+    reason = relaxer.why_not(energy) or rule.why_not(energy, cost)
     if reason:
         return [Finding(subject, "-", f"refused: {reason}", math.nan)]
     found = []

@@ -29,12 +29,13 @@ Nets = Sequence[tuple[str, Problem]]
 """Pairs (name of the net, free problem)."""
 
 CANDIDATES = 48
-SEEDS = 3
+SEEDS = 4
 ROOM, STIFF = 0.03, 0.2
 """More distance to a kink, or more curvature, than this is not looked for."""
 BLOCK_SWEEPS, FLOW_STEPS = 100, 200
 FLOW_STEP = 0.25
-SAME = 1e-3
+SAME = 0.05
+"""States nearer than this are one minimum: the flow need not have arrived, and two minima are further apart."""
 
 
 def nets(energy: Energy, model: Model | None = None) -> Nets:
