@@ -8,7 +8,7 @@ Adam on the whole force, block updates, and block updates with a quarter of the 
 10,000 test images after the last epoch, read out with the same dynamics.
 
 Then, on the net that block updates trained with seed 0: F above its minimum, residual, and the error of the
-gradient estimate against the exact gradient, for each dynamics and budget.
+gradient estimate against that of settled phases, for each dynamics and budget.
 
 Each training writes one file into FOLDER and is not done again while it is there, so several processes can share the
 work. Data is looked for as `eb train` does: --data-dir or EB_DATA_DIR.
@@ -27,7 +27,8 @@ import torch
 from cim_settling import CURVES, plot, settling
 
 import eb_core as eb
-from eb_core import Data, Registry, TrainedNet
+from eb_core import Data, Registry, TrainedNet, make_network
+from eb_core.settling.coupling import coupling_norm
 
 NETS: dict[str, tuple[list[int], int, int]] = {"shallow": ([120], 20, 15), "deep": ([120, 120, 120], 40, 30)}
 LEARNING: dict[str, Any] = {"optimizer": "adam", "lr": 2e-3, "schedule": "cosine", "batch_size": 32}
@@ -107,15 +108,27 @@ def trainings(arguments: Arguments, data: Data) -> None:
                 found, trained = train(net, name, seed, data, arguments.epochs)
                 if name == "block" and seed == 0:
                     torch.save(trained.network.state_dict(), arguments.results / f"{net}.pt")
-                    curves = settling(trained.network, data, dynamics(net), BETA)
-                    (arguments.results / f"{net}-{CURVES}.json").write_text(json.dumps(curves))
                 file.write_text(json.dumps({"net": net, "dynamics": name, "seed": seed, **found}))
                 print(label, found, flush=True)
 
 
+def curves(arguments: Arguments, data: Data) -> None:
+    """Settling of the nets that are there, where it has not been measured yet."""
+    registry = Registry.installed()
+    energy = registry.load("energy", registry.find("energy", "cim"))()
+    for net in arguments.nets:
+        weights, file = arguments.results / f"{net}.pt", arguments.results / f"{net}-{CURVES}.json"
+        if weights.exists() and not file.exists():
+            model = registry.load("model", registry.find("model", "mlp"))(hidden=tuple(NETS[net][0]))
+            network = make_network(model, energy, data.input_shape, data.classes, generator=torch.Generator())
+            network.load_state_dict(torch.load(weights))
+            print(net, "trained by block updates: coupling norm", coupling_norm(network))
+            file.write_text(json.dumps(settling(network, data, dynamics(net), BETA)))
+
+
 def table(folder: Path) -> str:
     """Mean and standard deviation over the seeds that are there, as a table."""
-    rows = [json.loads(file.read_text()) for file in sorted(folder.glob("*-s*.json"))]
+    rows = [json.loads(file.read_text()) for file in sorted(folder.glob("*-s[0-9]*.json"))]
     lines = [
         "| dynamics | shallow: test accuracy | CPU s per epoch | deep: test accuracy | CPU s per epoch |",
         "|---|---|---|---|---|",
@@ -147,6 +160,7 @@ def main() -> None:
     arguments.results.mkdir(parents=True, exist_ok=True)
     data = images(arguments.images, arguments.data_dir)
     trainings(arguments, data)
+    curves(arguments, data)
     print(table(arguments.results))
     for net in NETS:
         file = arguments.results / f"{net}-{CURVES}.json"

@@ -111,7 +111,7 @@ def test_one_step_of_the_power_iteration_is_that_of_the_dense_matrix_and_many_fi
     active = active_units(problem, state)
     rows = torch.cat([active[layer.name] for layer in problem.network.unit_layers], 1)
     v = torch.cat([state[layer.name] for layer in problem.network.unit_layers], 1)
-    steps = power_step(problem.network, state.units, active)
+    steps = power_step(problem.network, state.units, active).detach()
     for step, row, one in zip(steps, rows, v, strict=True):
         part = matrix(problem.network)[row][:, row]
         assert float(step) == pytest.approx(float((part @ one[row]).norm() / one[row].norm()), rel=1e-12)
