@@ -76,12 +76,12 @@ def test_the_error_of_centred_ep_falls_a_hundredfold_below_and_above_threshold(r
 
 def test_three_hidden_layers_learn_the_digits() -> None:
     result = eb.train(
-        {"name": "mlp", "hidden": [32, 32, 32]},
+        {"name": "mlp", "hidden": [32, 32, 32], "gain": [1.0, 0.7, 0.7, 0.7]},
         energy="cim",
         relaxer={"name": "cim-block", "steps": 8, "nudged_steps": 6, "tol": 0.0},
         rule="c-ep",
         dataset="digits",
-        epochs=8,
+        epochs=12,
     )
     assert result.test is not None
     assert result.test.accuracy > 0.85
