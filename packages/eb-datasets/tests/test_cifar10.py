@@ -3,7 +3,6 @@
 import io
 import os
 import pickle
-import struct
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -38,22 +37,6 @@ def message(folder: Path) -> str:
     return str(caught.value)
 
 
-def by_python_2(x: np.ndarray[Any, Any], labels: list[int]) -> bytes:
-    """A batch as Python 2 and its numpy pickled it, which is how CIFAR-10 was published."""
-
-    def text(value: bytes) -> bytes:
-        return b"U" + bytes([len(value)]) + value
-
-    minus_one = b"J" + struct.pack("<i", -1)
-    array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85" + text(b"b") + b"\x87R"
-    dtype = b"cnumpy\ndtype\n" + text(b"u1") + b"K\0K\1\x87R(K\3" + text(b"|") + b"NNN" + minus_one * 2 + b"K\0tb"
-    shape = b"M" + struct.pack("<H", len(x)) + b"M" + struct.pack("<H", 3072) + b"\x86"
-    raw = b"T" + struct.pack("<i", x.size) + x.tobytes()
-    numbers = b"](" + b"".join(b"K" + bytes([label]) for label in labels) + b"e"
-    state = b"(K\1" + shape + dtype + b"\x89" + raw + b"tb"
-    return b"\x80\2}(" + text(b"data") + array + state + text(b"labels") + numbers + b"u."
-
-
 @pytest.mark.parametrize("options", [{}, {"normalise": True}, {"augment": True}])
 def test_cifar10_keeps_the_promises_of_a_data_set(options: Any, tmp_path: Path, write_cifar: Write) -> None:
     write_cifar(tmp_path / FOLDER)
@@ -76,11 +59,11 @@ def test_batches_are_read_in_order_wherever_they_lie_and_whichever_python_3_wrot
     assert data.test.y.tolist() == batches[5][1].tolist()
 
 
-def test_batches_as_python_2_pickled_them_are_read(tmp_path: Path, write_cifar: Write) -> None:
+def test_batches_as_python_2_pickled_them_are_read(tmp_path: Path, write_cifar: Write, by_python_2: Write) -> None:
     batches = write_cifar(tmp_path)
     expected = Cifar10().load(tmp_path).checksum()
     for name, (x, y) in zip([*(f"data_batch_{one}" for one in range(1, 6)), "test_batch"], batches, strict=True):
-        (tmp_path / name).write_bytes(by_python_2(x, y.tolist()))
+        (tmp_path / name).write_bytes(by_python_2(x, labels=y))
     assert Cifar10().load(tmp_path).checksum() == expected
 
 

@@ -15,8 +15,8 @@ import attrs
 import pytest
 
 from eb_core import UsageError
-from eb_datasets import cifar10, fashion_mnist, mnist
-from eb_datasets.published import CIFAR10, FASHION_MNIST, MNIST, File, Published
+from eb_datasets import cifar10, cifar100, fashion_mnist, mnist, svhn
+from eb_datasets.published import CIFAR10, CIFAR100, FASHION_MNIST, MNIST, SVHN, File, Published
 
 Write = Callable[..., Any]
 
@@ -173,7 +173,28 @@ def test_cifar10_is_downloaded_as_its_archive(
     assert len(cifar10.Cifar10().load().train) == 50
 
 
-@pytest.mark.parametrize("published", [MNIST, FASHION_MNIST, CIFAR10], ids=lambda one: one.name)
+def test_cifar100_is_downloaded_as_its_archive(
+    mirror: Mirror, tmp_path: Path, write_cifar100: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_cifar100(tmp_path / "cifar-100-python")
+    with tarfile.open(mirror.folder / CIFAR100.files[0].name, "w:gz") as archive:
+        archive.add(tmp_path / "cifar-100-python", "cifar-100-python")
+    monkeypatch.setattr(cifar100, "CIFAR100", publish(mirror, CIFAR100))
+    assert len(cifar100.Cifar100(download=True).load().train) == 120
+    assert len(cifar100.Cifar100().load().train) == 120
+
+
+def test_svhn_is_downloaded_as_its_two_files(
+    mirror: Mirror, machine: Path, write_svhn: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_svhn(mirror.folder)
+    monkeypatch.setattr(svhn, "SVHN", publish(mirror, SVHN))
+    assert len(svhn.Svhn(download=True).load().train) == 30
+    assert mirror.asked == ["/train_32x32.mat", "/test_32x32.mat"]
+    assert len(list((machine / "cache" / "eb" / "svhn").iterdir())) == 2
+
+
+@pytest.mark.parametrize("published", [MNIST, FASHION_MNIST, CIFAR10, CIFAR100, SVHN], ids=lambda one: one.name)
 def test_the_published_table_is_well_formed(published: Published) -> None:
     assert published.source.startswith("http")
     assert not published.source.endswith("/")

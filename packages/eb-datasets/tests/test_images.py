@@ -12,18 +12,22 @@ from eb_core import Dataset, UsageError
 from eb_core.testing import check_dataset
 from eb_datasets.augmentation import Augmentation
 from eb_datasets.cifar10 import Cifar10
+from eb_datasets.cifar100 import Cifar100
 from eb_datasets.fashion_mnist import FashionMnist
 from eb_datasets.mnist import Mnist
 from eb_datasets.mnist_100 import Mnist100
+from eb_datasets.svhn import Svhn
 
 Write = Callable[..., Any]
 
 
 @pytest.fixture
-def data_dir(tmp_path: Path, write_idx: Write, write_cifar: Write) -> Path:
+def data_dir(tmp_path: Path, write_idx: Write, write_cifar: Write, write_cifar100: Write, write_svhn: Write) -> Path:
     write_idx(tmp_path / "mnist", train=1500, test=150)
     write_idx(tmp_path / "fashion-mnist", seed=5)
     write_cifar(tmp_path / "cifar-10-batches-py")
+    write_cifar100(tmp_path / "cifar-100-python")
+    write_svhn(tmp_path / "svhn")
     return tmp_path
 
 
@@ -33,7 +37,7 @@ def numbers(x: torch.Tensor) -> list[int]:
     return (first[:, 0] * 256 + first[:, 1]).tolist()
 
 
-@pytest.mark.parametrize("kind", [Mnist, FashionMnist, Cifar10])
+@pytest.mark.parametrize("kind", [Mnist, FashionMnist, Cifar10, Cifar100, Svhn])
 def test_values_lie_between_0_and_1_unless_they_are_normalised(kind: type[Dataset], data_dir: Path) -> None:
     data = kind().load(data_dir)
     assert data.test is not None
@@ -48,6 +52,8 @@ def test_values_lie_between_0_and_1_unless_they_are_normalised(kind: type[Datase
         (Mnist, [0.1307], [0.3081]),
         (FashionMnist, [0.2860], [0.3530]),
         (Cifar10, [0.4914, 0.4822, 0.4465], [0.6069, 0.5982, 0.6030]),
+        (Cifar100, [0.5071, 0.4867, 0.4408], [0.2675, 0.2565, 0.2761]),
+        (Svhn, [0.4377, 0.4438, 0.4728], [0.1980, 0.2010, 0.1970]),
     ],
 )
 def test_normalised_values_are_shifted_and_scaled_in_each_channel(
@@ -58,6 +64,15 @@ def test_normalised_values_are_shifted_and_scaled_in_each_channel(
         for part in ("train", "test"):
             x, z = (getattr(data, part).x[:, channel] for data in (plain, normalised))
             torch.testing.assert_close(z, (x - centre) / width)
+
+
+@pytest.mark.parametrize(("kind", "train", "test"), [(Cifar100, 120, 40), (Svhn, 30, 20)])
+def test_limit_counts_training_images_of_colour_sets_too(kind: Any, train: int, test: int, data_dir: Path) -> None:
+    data = kind(limit=7).load(data_dir)
+    assert numbers(data.train.x) == list(range(7))
+    assert len(data.test) == test
+    with pytest.raises(UsageError, match=f"limit={train + 1}, but {data.name} has {train} training images"):
+        kind(limit=train + 1).load(data_dir)
 
 
 def test_limit_keeps_the_first_training_images_and_all_test_images(data_dir: Path) -> None:
@@ -89,6 +104,8 @@ def test_padding_surrounds_each_image_with_two_pixels_of_background(kind: Any, d
         (Mnist100, Augmentation(2)),
         (FashionMnist, Augmentation(2, flip=True)),
         (Cifar10, Augmentation(4, flip=True)),
+        (Cifar100, Augmentation(4, flip=True)),
+        (Svhn, Augmentation(4)),
     ],
 )
 def test_augmentation_is_that_of_the_papers_and_off_unless_asked_for(

@@ -1,1 +1,1 @@
-"""Data sets: digits that ship with scikit-learn, MNIST and its kin, CIFAR-10, and your own arrays and tables."""
+"""Data sets: digits that ship with scikit-learn, MNIST and its kin, CIFAR, SVHN, and your own arrays and tables."""

@@ -9,10 +9,17 @@ from typing import Final
 
 from eb_core import Data, configurable
 from eb_datasets.augmentation import Augmentation
-from eb_datasets.cifar_batches import CLASSES, read_cifar10
+from eb_datasets.cifar_batches import Layout, read_cifar
 from eb_datasets.images import ImageSet, Normalisation
 from eb_datasets.published import CIFAR10
 
+LAYOUT: Final = Layout(
+    folder="cifar-10-batches-py",
+    training=tuple(f"data_batch_{number}" for number in range(1, 6)),
+    test="test_batch",
+    labels="labels",
+    classes=10,
+)
 NORMALISATION: Final = Normalisation((0.4914, 0.4822, 0.4465), (3 * 0.2023, 3 * 0.1994, 3 * 0.2010))
 AUGMENTATION: Final = Augmentation(padding=4, flip=True)
 
@@ -22,5 +29,5 @@ class Cifar10(ImageSet):
     """50,000 training and 10,000 test images of shape (3, 32, 32), ten classes."""
 
     def load(self, data_dir: Path | None = None) -> Data:
-        images = read_cifar10(CIFAR10, data_dir, self.fetch)
-        return self.finish("cifar10", images, CLASSES, NORMALISATION, AUGMENTATION)
+        images = read_cifar(CIFAR10, LAYOUT, data_dir, self.fetch)
+        return self.finish("cifar10", images, LAYOUT.classes, NORMALISATION, AUGMENTATION)

@@ -67,3 +67,18 @@ CIFAR10: Final = Published(
     "https://www.cs.toronto.edu/~kriz",
     (File("cifar-10-python.tar.gz", 170_498_071, "c58f30108f718f92721af3b95e74349a"),),
 )
+
+CIFAR100: Final = Published(
+    "cifar100",
+    "https://www.cs.toronto.edu/~kriz",
+    (File("cifar-100-python.tar.gz", 169_001_437, "eb9058c3a382ffc7106e4002c42a8d85"),),
+)
+
+SVHN: Final = Published(
+    "svhn",
+    "http://ufldl.stanford.edu/housenumbers",
+    (
+        File("train_32x32.mat", 182_040_794, "e26dedcc434d2e4c54c9b2d4a06d8373"),
+        File("test_32x32.mat", 64_275_384, "eb5a983be6a315427106f1b164d9cef3"),
+    ),
+)
