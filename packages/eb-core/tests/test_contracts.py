@@ -5,6 +5,7 @@ import torch
 from foreign_physics import Amplitudes, Descent, Momentum, Phases, Springs
 
 from eb_core import Dense, Energy, Problem, UsageError, make_network
+from eb_core.learning.simulator import Simulator
 from eb_core.testing import all_phases, check_cost, check_edge, check_energy, check_relaxer, free_problem, random_state
 from eb_core.testing.problems import nudged
 from eb_core.things.cross_entropy import CrossEntropy
@@ -16,12 +17,12 @@ ENERGIES = [Phases(), Amplitudes(), Springs()]
 
 @pytest.mark.parametrize("energy", ENERGIES, ids=repr)
 def test_foreign_physics_keeps_the_promises_of_an_energy(energy: Energy) -> None:
-    assert check_energy(energy) == 27
+    assert check_energy(energy) == 45
 
 
 @pytest.mark.parametrize("energy", ENERGIES, ids=repr)
 def test_block_descent_works_on_foreign_physics(energy: Energy) -> None:
-    assert check_relaxer(Descent(steps=7, nudged_steps=7), energy) == 27
+    assert check_relaxer(Descent(steps=7, nudged_steps=7), energy) == 45
 
 
 @pytest.mark.parametrize("energy", ENERGIES, ids=repr)
@@ -116,3 +117,17 @@ def test_colours_never_join_neighbours_and_split_a_chain_into_odd_and_even() -> 
     skipping = free_problem(Springs(), "skip edges").network
     for group in skipping.colours([layer.name for layer in skipping.unit_layers]):
         assert not any(edge.pre in group and edge.post in group for edge in skipping.wires)
+
+
+def test_a_dynamics_that_cannot_run_on_a_wiring_is_refused_before_work_starts_and_left_out_of_checks() -> None:
+    class Chains(Descent):
+        def why_not_on(self, network: Network) -> str | None:
+            return None if len(network.wires) == 2 else "it knows chains of two edges only"
+
+    relaxer = Chains(steps=3, nudged_steps=3)
+    assert check_relaxer(relaxer, Springs()) == 9
+    deep, shallow = (free_problem(Springs(), shape) for shape in ("three hidden layers", "one hidden layer"))
+    where = {"device": torch.device("cpu"), "dtype": torch.float64}
+    with pytest.raises(UsageError, match="does not fit this model: it knows chains of two edges only"):
+        Simulator().open(deep.network, Springs(), relaxer, **where)  # type: ignore[arg-type]
+    Simulator().open(shallow.network, Springs(), relaxer, **where)  # type: ignore[arg-type]

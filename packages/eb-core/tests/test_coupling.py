@@ -11,7 +11,7 @@ from eb_core import Dense, Network, State, UsageError
 from eb_core.settling.coupling import active_units, coupling_norm, coupling_norms, power_step
 from eb_core.testing import coupling_norm as dense_norm
 from eb_core.testing import free_problem, random_network, random_state
-from eb_core.testing.nets import SHAPES
+from eb_core.testing.nets import DENSE as SHAPES
 
 
 class Largest(Dense):

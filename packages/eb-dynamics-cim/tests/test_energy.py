@@ -24,7 +24,7 @@ def unit_energy(x: torch.Tensor, pump: float, f: torch.Tensor, beta: float, y: f
 
 @pytest.mark.parametrize("pump", [0.0, 0.3, 0.6, 1.0, 1.5])
 def test_the_energy_keeps_its_promises_below_and_above_threshold(pump: float) -> None:
-    assert check_energy(CimEnergy(pump=pump)) == 27
+    assert check_energy(CimEnergy(pump=pump)) == 45
 
 
 @pytest.mark.parametrize(("pump", "beta"), [*itertools.product(PUMPS, (0.0, 0.2, -0.2, 0.7, -0.7))])

@@ -18,18 +18,18 @@ OUTPUT = Layer("output", (1,), "output")
 
 @pytest.mark.parametrize("output", ["linear", "boxed"])
 def test_the_energy_keeps_its_promises_with_a_linear_and_a_boxed_output(output: str) -> None:
-    assert check_energy(HopfieldEnergy(output=output)) == 27  # type: ignore[arg-type]
+    assert check_energy(HopfieldEnergy(output=output)) == 45  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("relaxer", RELAXERS, ids=repr)
 def test_relaxers_keep_their_promises_on_a_boxed_output_too(relaxer: Relaxer) -> None:
-    assert check_relaxer(relaxer, HopfieldEnergy(output="boxed")) == 27
+    assert check_relaxer(relaxer, HopfieldEnergy(output="boxed")) == 45
 
 
 def test_the_relaxers_agree_on_the_minimum_of_a_boxed_net() -> None:
     budget = {"steps": 600, "nudged_steps": 600, "tol": 1e-8, "nudged_tol": 1e-8, "check_every": 10}
     relaxers = [Hopfield(**budget), HopfieldSync(**budget), GradientFlow(**budget)]  # type: ignore[arg-type]
-    assert check_settles(relaxers, HopfieldEnergy(output="boxed")) == 27
+    assert check_settles(relaxers, HopfieldEnergy(output="boxed")) == 36
 
 
 def test_the_closed_form_of_the_nudged_output_is_the_minimum_by_brute_force() -> None:

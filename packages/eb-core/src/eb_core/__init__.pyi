@@ -17,6 +17,7 @@ from .settling.problem import Problem as Problem
 from .settling.relaxer import Relaxation as Relaxation, Relaxer as Relaxer, Trace as Trace
 from .settling.state import State as State
 from .settling.workspace import Workspace as Workspace
+from .things.conv import Conv as Conv
 from .things.cost import Cost as Cost
 from .things.data import Data as Data, Dataset as Dataset, Split as Split
 from .things.dense import Dense as Dense

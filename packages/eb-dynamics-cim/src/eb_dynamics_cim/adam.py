@@ -6,8 +6,10 @@
 
 Kingma and Ba, arXiv 1412.6980, algorithm 1, with walls. A fixed point of it is a stationary point of F, whatever the
 moments. They start at 0 in each phase: with Adam's usual 0.9 and 0.999 and moments from the free phase, the first
-nudged steps would be lr sign(g) whatever beta. A sample that settles early stops; the schedule of the others is
-a function of t and T alone, so nobody's steps depend on who has stopped. After T iterations lr_t stays 0.
+nudged steps would be lr sign(g) whatever beta. While forces are small the step is (lr / eps) g: six times the force
+with the lr of a free phase, so that a small nudge would at first grow and, where a net has several minima, leave the
+basin of the free state. Hence the smaller lr of nudged phases. A sample that settles early stops; the schedule of
+the others is a function of t and T alone, so nobody's steps depend on who has stopped. After T iterations lr_t stays 0.
 """
 
 from math import pi
@@ -16,7 +18,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from eb_core import Box, Energy, Layer, Line, Workspace, configurable, option
+from eb_core import Box, Energy, Layer, Line, Problem, Workspace, configurable, option
 from eb_dynamics_cim.within_phase import WithinPhase
 
 _TAKEN, _FIRST, _SECOND = "adam.iterations", "adam.first.", "adam.second."
@@ -45,7 +47,14 @@ class Adam(WithinPhase):
         unit="units of the state",
         ge=0,
     )
-    lr: float = option(default=0.3, help="step length at the start of a phase", unit="units of the state", gt=0)
+    lr: float = option(default=0.3, help="step length at the start of a free phase", unit="units of the state", gt=0)
+    nudged_lr: float | None = option(
+        default=None,
+        help="the same of a nudged or clamped phase; none: eps, at most lr, so that a small nudge is answered by steps"
+        " as long as the force",
+        unit="units of the state",
+        gt=0,
+    )
     beta1: float = option(default=0.5, help="decay of the first moment per iteration", ge=0, lt=1)
     beta2: float = option(default=0.9, help="decay of the second moment per iteration", ge=0, lt=1)
     eps: float = option(
@@ -59,7 +68,7 @@ class Adam(WithinPhase):
         taken = work.memory.get(_TAKEN, work.problem.x.new_zeros(work.problem.batch))
         work.remember(_TAKEN, taken + 1)
         share = (taken / self.budget(work.problem)).clamp(max=1)
-        rate = 0.5 * self.lr * (1 + torch.cos(pi * share)) / (1 - self.beta1 ** (taken + 1))
+        rate = 0.5 * self._lr(work.problem) * (1 + torch.cos(pi * share)) / (1 - self.beta1 ** (taken + 1))
         second = (1 - self.beta2 ** (taken + 1)) ** -0.5
         new = {}
         for name, layer in work.layers.items():
@@ -71,6 +80,11 @@ class Adam(WithinPhase):
             new[name] = work.energy.domain(layer).project(torch.addcdiv(s, rate.view(spread) * m, size, value=-1))
         for name, value in new.items():
             work.write(name, value)
+
+    def _lr(self, problem: Problem) -> float:
+        if problem.phase == "free":
+            return self.lr
+        return min(self.lr, self.eps) if self.nudged_lr is None else self.nudged_lr
 
     @staticmethod
     def _mean(work: Workspace, key: str, decay: float, value: Tensor) -> Tensor:

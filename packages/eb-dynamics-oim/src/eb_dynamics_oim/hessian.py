@@ -9,9 +9,19 @@ A cost that is not quadratic enters by its slope and its curvature bound, as in 
 import torch
 from torch import Tensor
 
-from eb_core import Dense, Problem, UsageError, Workspace
+from eb_core import Dense, Network, Problem, UsageError, Workspace
 from eb_dynamics_oim.energy import OscillatorEnergy
 from eb_dynamics_oim.schur import Blocks
+
+
+def not_dense(network: Network) -> str | None:
+    """Which edges keep the Hessian from being written down, or None."""
+    bad = [f"{edge.pre}-{edge.post}" for edge in network.wires if type(edge) is not Dense]
+    if not bad:
+        return None
+    return (
+        f"its Hessian is written from dense edges, and {', '.join(bad)} is none; oim-heavy-ball works with every edge"
+    )
 
 
 class Hessian:
@@ -23,12 +33,9 @@ class Hessian:
 
     def __init__(self, work: Workspace) -> None:
         problem = work.problem
-        bad = [f"{edge.pre}-{edge.post}" for edge in problem.network.wires if type(edge) is not Dense]
-        if bad:
-            raise UsageError(
-                f"oim-newton writes its Hessian from dense edges, and {', '.join(bad)} is none",
-                advice="use oim-heavy-ball, which works with every edge",
-            )
+        reason = not_dense(problem.network)
+        if reason:
+            raise UsageError(f"oim-newton cannot run on this network: {reason}", advice="use oim-heavy-ball")
         self._work = work
         groups = problem.network.colours(work.layers)
         sizes = {name: layer.size for name, layer in work.layers.items()}

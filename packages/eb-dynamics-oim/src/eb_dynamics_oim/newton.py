@@ -12,10 +12,10 @@ sample by itself. C. T. Kelley, D. E. Keyes, "Convergence analysis of pseudo-tra
 
 from torch import Tensor
 
-from eb_core import Energy, Workspace, configurable, option
+from eb_core import Energy, Network, Workspace, configurable, option
 from eb_dynamics_oim.energy import OscillatorEnergy
 from eb_dynamics_oim.fused_newton import FusedNewton
-from eb_dynamics_oim.hessian import Hessian
+from eb_dynamics_oim.hessian import Hessian, not_dense
 from eb_dynamics_oim.phases import PhaseRelaxer
 from eb_dynamics_oim.schur import next_dt, solved
 
@@ -34,6 +34,9 @@ class NewtonPhases(PhaseRelaxer):
         if type(energy) is not OscillatorEnergy:
             return f"this Hessian is that of phases, not of {type(energy).__name__}; use oim-heavy-ball or hopfield"
         return None
+
+    def why_not_on(self, network: Network) -> str | None:
+        return not_dense(network)
 
     def sweeps(self, work: Workspace, count: int) -> None:
         if work.plan is None:

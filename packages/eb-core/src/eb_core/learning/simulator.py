@@ -3,7 +3,7 @@
 import torch
 
 from eb_core.learning.backend import Backend, Session
-from eb_core.registry import configurable
+from eb_core.registry import UsageError, configurable
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxation, Relaxer
 from eb_core.settling.state import State
@@ -29,4 +29,9 @@ class Simulator(Backend):
     def open(
         self, network: Network, energy: Energy, relaxer: Relaxer, *, device: torch.device, dtype: torch.dtype
     ) -> Session:
+        reason = relaxer.why_not_on(network)
+        if reason:
+            raise UsageError(
+                f"this relaxer does not fit this model: {reason}", advice="choose another relaxer or model"
+            )
         return SimulatorSession(network, energy, relaxer)

@@ -43,6 +43,9 @@ PROVIDERS: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
         ("relaxer", "adam"): "eb-dynamics-cim",
         ("recipe", "cim"): "eb-dynamics-cim",
         ("model", "mlp"): "eb-models",
+        ("model", "dchn"): "eb-models",
+        ("model", "dchn4"): "eb-models",
+        ("recipe", "dchn4"): "eb-models",
         ("recipe", "mlp"): "eb-models",
         ("recipe", "mnist"): "eb-models",
         ("rule", "c-ep"): "eb-rules",
@@ -53,6 +56,8 @@ PROVIDERS: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
         ("dataset", "mnist-100"): "eb-datasets",
         ("dataset", "fashion-mnist"): "eb-datasets",
         ("dataset", "cifar10"): "eb-datasets",
+        ("dataset", "cifar100"): "eb-datasets",
+        ("dataset", "svhn"): "eb-datasets",
         ("dataset", "npz"): "eb-datasets",
         ("dataset", "csv"): "eb-datasets",
     }

@@ -125,6 +125,10 @@ class Relaxer(ABC):
         """Why this dynamics makes no sense for that physics, or None; checked before any work starts."""
         return None
 
+    def why_not_on(self, network: Network) -> str | None:
+        """Why this dynamics cannot run on that wiring, or None; checked when the network is known."""
+        return None
+
     def notices(self, network: Network, energy: Energy) -> Sequence[str]:
         """What to know before work starts, each with its advice, though it is no reason to refuse."""
         return ()

@@ -72,6 +72,10 @@ def measure_relaxer(name: str, relaxer: Relaxer, energy: Energy, problems: Nets 
         return [Finding(subject, "-", f"refused: {reason}", math.nan)]
     found = []
     for net, problem in nets(energy) if problems is None else problems:
+        unfit = relaxer.why_not_on(problem.network)
+        if unfit:
+            found.append(Finding(subject, net, f"refused: {unfit}", math.nan))
+            continue
         _, end = settle_amply(relaxer, problem)
         stationary = float(residual_by_autograd(problem, end.state).max())
         found.append(_judged(subject, net, "residual by autograd", stationary, STATIONARY))
@@ -100,6 +104,8 @@ def measure_rule(
         return [Finding(subject, "-", f"refused: {reason}", math.nan)]
     found = []
     for net, problem in nets(energy) if problems is None else problems:
+        if relaxer.why_not_on(problem.network):
+            continue
         settled, free = settle_amply(relaxer, problem)
         classes = problem.network.layers[problem.network.output].size
         target = cost.encode(labels_of(problem), classes, energy, torch.float64)

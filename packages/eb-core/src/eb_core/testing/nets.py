@@ -1,40 +1,57 @@
-"""Random small networks for checks, always in float64: chains, and one with skip edges."""
+"""Random small networks for checks, always in float64: dense chains, one with skip edges, and convolutional ones."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import torch
+from torch import Tensor
 
+from eb_core.settling.coupling import coupling_norms
+from eb_core.settling.state import State
+from eb_core.things.conv import Conv
 from eb_core.things.dense import Dense
+from eb_core.things.edge import Edge
 from eb_core.things.energy import Energy
 from eb_core.things.network import Network
 
-SHAPES: dict[str, tuple[Sequence[int], Sequence[tuple[int, int]]]] = {
-    "one hidden layer": ((5, 7, 3), ((0, 1), (1, 2))),
-    "three hidden layers": ((5, 6, 4, 5, 3), ((0, 1), (1, 2), (2, 3), (3, 4))),
-    "skip edges": ((5, 6, 4, 3), ((0, 1), (1, 2), (2, 3), (0, 2), (1, 3), (0, 3))),
-}
+DENSE: Mapping[str, tuple[Sequence[int], Sequence[tuple[int, int]]]] = MappingProxyType(
+    {
+        "one hidden layer": ((5, 7, 3), ((0, 1), (1, 2))),
+        "three hidden layers": ((5, 6, 4, 5, 3), ((0, 1), (1, 2), (2, 3), (3, 4))),
+        "skip edges": ((5, 6, 4, 3), ((0, 1), (1, 2), (2, 3), (0, 2), (1, 3), (0, 3))),
+    }
+)
 """Name -> sizes of the layers and pairs of layers that an edge joins."""
+CONVOLUTIONAL = ("convolutions", "max-pooling")
+SHAPES = (*DENSE, *CONVOLUTIONAL)
+"""Names of the wirings; all edges between layers that settle are linear in all but the last."""
+STATES = 16
+"""Random states at which the coupling of edges that are not linear is measured."""
+
+
+def fitting_shapes(energy: Energy) -> list[str]:
+    """Names of the wirings on which this physics can run."""
+    return [shape for shape in SHAPES if energy.why_not(_wired(shape)) is None]
 
 
 def random_network(energy: Energy, shape: str = "one hidden layer", seed: int = 0, coupling: float = 0.8) -> Network:
-    """A network of `SHAPES[shape]` whose matrix of couplings between units has spectral norm `coupling`.
+    """A network of one of `SHAPES` whose matrix of couplings between units has spectral norm `coupling`.
 
     Below the smallest curvature of the self-energy (1 for Hopfield units) the energy is convex, so that every
-    dynamics must find the same minimum. Biases are U(0, 0.5), so that units sit inside a box [0, 1].
+    dynamics must find the same minimum. Biases are U(0, 0.5), so that units sit inside a box [0, 1]. Through
+    max-pooling the coupling depends on the state, and the energy is not convex: there the norm is the largest of some
+    random states.
     """
-    sizes, pairs = SHAPES[shape]
-    names = ["input", *(f"hidden{index}" for index in range(1, len(sizes) - 1)), "output"]
-    edges = [Dense(names[a], names[b], (sizes[a],), (sizes[b],)) for a, b in pairs]
-    network = Network([(name, (size,)) for name, size in zip(names, sizes, strict=True)], edges).double()
+    network = _wired(shape)
     generator = torch.Generator().manual_seed(seed)
     energy.init_(network, generator)
     with torch.no_grad():
-        for edge in edges:
+        for edge in network.wires:
             edge.weight.normal_(generator=generator).div_(edge.fan_in**0.5)
-        scale = coupling / coupling_norm(network)
-        for edge in edges:
+        norm = coupling_norm(network) if shape in DENSE else _largest_norm(network, generator)
+        for edge in network.wires:
             if edge.pre != network.input:
-                edge.weight.mul_(scale)
+                edge.weight.mul_(coupling / norm)
         for bias in network.biases.values():
             bias.uniform_(0, 0.5, generator=generator)
     return network
@@ -55,3 +72,35 @@ def coupling_norm(network: Network) -> float:
             matrix[row : row + rows, column : column + columns] = block
             matrix[column : column + columns, row : row + rows] = block.t()
     return float(torch.linalg.matrix_norm(matrix, 2))
+
+
+def _largest_norm(network: Network, generator: torch.Generator) -> float:
+    def drawn(shape: tuple[int, ...]) -> Tensor:
+        return torch.rand(STATES, *shape, generator=generator, dtype=torch.float64)
+
+    state = State({layer.name: drawn(layer.shape) for layer in network.unit_layers})
+    everyone = {name: torch.ones_like(value, dtype=torch.bool) for name, value in state.units.items()}
+    return float(coupling_norms(network, everyone, state=state, iterations=40).max())
+
+
+def _wired(shape: str) -> Network:
+    """The network of that name, all parameters 0."""
+    if shape in CONVOLUTIONAL:
+        return _convolutional(inner="max" if shape == "max-pooling" else "avg")
+    sizes, pairs = DENSE[shape]
+    names = ["input", *(f"hidden{index}" for index in range(1, len(sizes) - 1)), "output"]
+    edges = [Dense(names[a], names[b], (sizes[a],), (sizes[b],)) for a, b in pairs]
+    return Network([(name, (size,)) for name, size in zip(names, sizes, strict=True)], edges).double()
+
+
+def _convolutional(inner: str) -> Network:
+    """input (1, 8, 8) - max - (2, 4, 4) - inner - (3, 2, 2) - strided - (3, 1, 1) - dense - 3; biases by channel."""
+    first = Conv("input", "hidden1", (1, 8, 8), 2, pool="max")
+    second = Conv("hidden1", "hidden2", first.post_shape, 3, pool="max" if inner == "max" else "avg")
+    third = Conv("hidden2", "hidden3", second.post_shape, 3, kernel=2, stride=2, padding=0, pool="none")
+    last = Dense("hidden3", "output", third.post_shape, (3,))
+    edges: list[Edge] = [first, second, third, last]
+    layers: list[tuple[str, Sequence[int]]] = [("input", (1, 8, 8))]
+    layers += [(edge.post, edge.post_shape) for edge in (first, second, third, last)]
+    biases = {name: (shape[0], 1, 1) if len(shape) == 3 else shape for name, shape in layers[1:]}
+    return Network(layers, edges, bias_shapes=biases).double()

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
-from eb_core.testing.nets import SHAPES, random_network
+from eb_core.testing.nets import fitting_shapes, random_network
 from eb_core.things.cost import Cost
 from eb_core.things.cross_entropy import CrossEntropy
 from eb_core.things.energy import Energy
@@ -20,8 +20,8 @@ def free_problem(energy: Energy, shape: str, seed: int = 0) -> Problem:
     """A free phase with a random input in [0, 1]."""
     network = random_network(energy, shape, seed)
     generator = torch.Generator().manual_seed(seed + 1)
-    size = network.layers[network.input].size
-    return Problem.free(network, energy, torch.rand(BATCH, size, generator=generator, dtype=torch.float64))
+    shape_of_one = network.layers[network.input].shape
+    return Problem.free(network, energy, torch.rand(BATCH, *shape_of_one, generator=generator, dtype=torch.float64))
 
 
 def labels_of(problem: Problem) -> Tensor:
@@ -38,7 +38,7 @@ def nudged(problem: Problem, cost: Cost, beta: float | Tensor) -> Problem:
 
 def all_phases(energy: Energy, seed: int = 0) -> Iterator[tuple[str, Problem]]:
     """Free, nudged by both costs with both signs, steeply and per sample, output clamped, part of a layer clamped."""
-    for shape in SHAPES:
+    for shape in fitting_shapes(energy):
         free = free_problem(energy, shape, seed)
         yield f"{shape}, free", free
         for cost in (SquaredError(), CrossEntropy()):
@@ -50,7 +50,8 @@ def all_phases(energy: Energy, seed: int = 0) -> Iterator[tuple[str, Problem]]:
         states = random_state(free, seed + 2)
         output, hidden = free.network.output, "hidden1"
         yield f"{shape}, output clamped", free.clamped({output: states[output]})
-        mask = (torch.arange(states[hidden].shape[1]) % 2 == 0).unsqueeze(0)
+        units = free.network.layers[hidden]
+        mask = (torch.arange(units.size) % 2 == 0).view(1, *units.shape)
         yield f"{shape}, half of a layer clamped", free.clamped({hidden: states[hidden]}, {hidden: mask})
 
 

@@ -5,7 +5,7 @@ import torch
 from eb_core.learning.rule import Rule
 from eb_core.learning.simulator import Simulator
 from eb_core.settling.relaxer import Relaxer
-from eb_core.testing.nets import SHAPES
+from eb_core.testing.nets import fitting_shapes
 from eb_core.testing.problems import free_problem, labels_of
 from eb_core.testing.verdict import global_random_state_untouched, require, require_close
 from eb_core.things.cost import Cost
@@ -22,7 +22,8 @@ def check_rule(rule: Rule, relaxer: Relaxer, energy: Energy, cost: Cost) -> int:
     Raises:
         ConformanceError: naming the promise and the place.
     """
-    for where in SHAPES:
+    shapes = fitting_shapes(energy)
+    for where in shapes:
         problem = free_problem(energy, where)
         network = problem.network
         kept = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
@@ -46,4 +47,4 @@ def check_rule(rule: Rule, relaxer: Relaxer, energy: Energy, cost: Cost) -> int:
             require(torch.equal(gradient, second.gradients[name]), f"the gradient of {name} is repeatable", where)
             require(torch.equal(parameter, kept[name]), f"{name} is left alone", where)
             require(parameter.grad is None, f".grad of {name} is left alone", where)
-    return len(SHAPES)
+    return len(shapes)

@@ -64,6 +64,8 @@ def measure_truncated(
         return [Finding(f"relaxer {name}", "-", f"refused: {reason}", float("nan"))], []
     found, curves = [], []
     for net, problem in nets(energy) if problems is None else problems:
+        if relaxer.why_not_on(problem.network):
+            continue
         _, free = settle_amply(relaxer, problem)
         classes = problem.network.layers[problem.network.output].size
         target = cost.encode(labels_of(problem), classes, energy, problem.x.dtype)

@@ -1,0 +1,130 @@
+"""Convolutional edge: drive(u) = pool(W * u), pullback(v) = W' * unpool(v).
+
+    pool "none"   the convolution itself                           linear
+    pool "avg"    mean over 2 x 2, unpool spreads v / 4            linear
+    pool "max"    maximum over 2 x 2, unpool puts v at the argmax of the current W * u (first one of equals)
+
+An edge with "max" is not linear: its pullback needs the argmax, which the convolution of `drive_and_context` has found,
+so that both directions share one convolution. Weights lie channels last in memory, and what is computed with them then
+does so, too: on CPUs and GPUs the faster layout. Scellier et al., NeurIPS 2023 (arXiv 2312.15103), Sec. 3.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+from torch.nn.grad import conv2d_weight
+
+from eb_core.things.edge import Edge
+
+Pool = Literal["max", "avg", "none"]
+
+
+class Conv(Edge):
+    """Square kernels over images (C, H, W); `weight` is (channels, C, kernel, kernel).
+
+    Args:
+        pre_shape: (C, H, W) of `pre`.
+        channels: C of `post`.
+        kernel, stride, padding: of the convolution; padding is with zeros.
+        pool: over 2 x 2 with stride 2; an odd last row or column is left out.
+        upscale: `pre` is enlarged so many times before, each value to a square of its own (for tiny images).
+
+    Attributes:
+        post_shape: (channels, H', W').
+        even: whether neither stride nor pooling leaves a row or column out.
+
+    Raises:
+        ValueError: nothing is left of the image.
+    """
+
+    def __init__(
+        self,
+        pre: str,
+        post: str,
+        pre_shape: Sequence[int],
+        channels: int,
+        *,
+        kernel: int = 3,
+        stride: int = 1,
+        padding: int = 1,
+        pool: Pool = "max",
+        upscale: int = 1,
+        gain: float | None = None,
+    ) -> None:
+        super().__init__(pre, post, pre_shape[0] * kernel**2, gain)
+        self.linear = pool != "max"
+        self.stride, self.padding, self.pool, self.upscale = stride, padding, pool, upscale
+        self.pre_shape = tuple(pre_shape)
+        sides = [upscale * side for side in pre_shape[1:]]
+        self._map: tuple[int, ...] = tuple((side + 2 * padding - kernel) // stride + 1 for side in sides)
+        self._rest = tuple(
+            side - ((out - 1) * stride - 2 * padding + kernel) for side, out in zip(sides, self._map, strict=True)
+        )
+        self.even = not any(self._rest) and (pool == "none" or not any(side % 2 for side in self._map))
+        shrink = 1 if pool == "none" else 2
+        self.post_shape = (channels, *(side // shrink for side in self._map))
+        if min(self._map) < 1 or min(self.post_shape) < 1:
+            raise ValueError(
+                f"nothing is left of an image of {tuple(sides)} after kernel {kernel} and pooling '{pool}'"
+            )
+        weight = torch.zeros(channels, pre_shape[0], kernel, kernel)
+        self.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last))
+
+    def drive(self, u_pre: Tensor, plus: Tensor | None = None) -> Tensor:
+        return _added(self._pooled(self._convolved(u_pre)), plus)
+
+    def drive_and_context(self, u_pre: Tensor) -> tuple[Tensor, Any]:
+        """`drive`, and for max-pooling the places of the maxima in the map."""
+        if self.linear:
+            return self.drive(u_pre), None
+        drive, places = F.max_pool2d(self._convolved(u_pre), 2, return_indices=True)
+        return drive, places
+
+    def pullback(self, u_post: Tensor, plus: Tensor | None = None, context: Any = None) -> Tensor:
+        spread = self._unpooled(u_post, context)
+        back = F.conv_transpose2d(
+            spread, self.weight, stride=self.stride, padding=self.padding, output_padding=self._rest
+        )
+        if self.upscale > 1:
+            back = F.avg_pool2d(back, self.upscale) * self.upscale**2
+        return _added(back, plus)
+
+    def gradient(self, u_pre: Tensor, u_post: Tensor) -> dict[str, Tensor]:
+        context = None if self.linear else self.drive_and_context(u_pre)[1]
+        spread = self._unpooled(u_post, context)
+        found = conv2d_weight(  # type: ignore[no-untyped-call]
+            self._enlarged(u_pre), list(self.weight.shape), spread, stride=self.stride, padding=self.padding
+        )
+        return {"weight": found}
+
+    def _enlarged(self, u: Tensor) -> Tensor:
+        if self.upscale == 1:
+            return u
+        return u.repeat_interleave(self.upscale, 2).repeat_interleave(self.upscale, 3)
+
+    def _convolved(self, u: Tensor) -> Tensor:
+        return F.conv2d(self._enlarged(u), self.weight, stride=self.stride, padding=self.padding)
+
+    def _pooled(self, image: Tensor) -> Tensor:
+        if self.pool == "none":
+            return image
+        return F.max_pool2d(image, 2) if self.pool == "max" else F.avg_pool2d(image, 2)
+
+    def _unpooled(self, v: Tensor, places: Tensor | None) -> Tensor:
+        """The adjoint of the pooling, (N, channels, *map)."""
+        if self.pool == "none":
+            return v
+        if places is not None:
+            return F.max_unpool2d(v, places, [2, 2], output_size=self._map)
+        spread = (v / 4).repeat_interleave(2, 2).repeat_interleave(2, 3)
+        odd = (self._map[1] % 2, self._map[0] % 2)
+        return F.pad(spread, (0, odd[0], 0, odd[1])) if any(odd) else spread
+
+
+def _added(value: Tensor, plus: Tensor | None) -> Tensor:
+    if plus is None:
+        return value
+    return value + plus if value.requires_grad else value.add_(plus)
