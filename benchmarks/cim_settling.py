@@ -88,6 +88,8 @@ def plot(folder: Path, file: Path) -> None:
                 )
         axes[0][column].set_title(net)
         axes[1][column].set_xlabel("iterations of the free phase")
+        axes[1][column].set_xticks(BUDGETS, [str(budget) for budget in BUDGETS])
+        axes[1][column].minorticks_off()
     axes[0][0].set_ylabel("F above its minimum")
     axes[1][0].set_ylabel("relative error of the gradient")
     axes[0][0].legend(fontsize=7)

@@ -25,5 +25,8 @@ def eb_recipes() -> list[Component]:
     return [
         Component("mlp", "eb_models:recipes/mlp.toml", "one hidden layer of 120 units, centred EP, digits"),
         Component("dchn4", "eb_models:recipes/dchn4.toml", "four conv layers, cSB, centred EP, digits"),
+        Component("dchn4-paper", "eb_models:recipes/dchn4-paper.toml", "EBL's comparative study, MNIST"),
+        Component("dchn4-cifar10", "eb_models:recipes/dchn4-cifar10.toml", "EBL's best settings for CIFAR-10"),
+        Component("dchn4-cifar100", "eb_models:recipes/dchn4-cifar100.toml", "EBL's best settings for CIFAR-100"),
         Component("mnist", "eb_models:recipes/mnist.toml", "784-120-10, centred EP, 97 % of MNIST in five epochs"),
     ]
