@@ -23,6 +23,8 @@ class Flow:
     scheme: Literal["euler", "heun"] = option(default="euler", help="the scheme")
     order: Literal[1, 2] = option(default=1, help="its order")
     gains: tuple[float, ...] = option(default=(1.0,), help="one for each layer", gt=0)
+    pools: tuple[Literal["max", "avg"], ...] = option(default=("max",), help="one for each layer")
+    few: tuple[int, ...] | None = option(default=None, help="none for all")
     rates: Mapping[str, float] = option(default={}, help="by name", ge=0)
     tol: float | None = option(default=1e-3, help="none for no tolerance", ge=0)
 
@@ -123,6 +125,14 @@ def test_an_instance_is_frozen() -> None:
         ("scheme", '"heun"', "heun"),
         ("order", "2", 2),
         ("gains", "[.5, 2.]", (0.5, 2.0)),
+        ("gains", "1.", (1.0,)),
+        ("gains", ".5,2", (0.5, 2.0)),
+        ("gains", "[]", ()),
+        ("pools", "avg", ("avg",)),
+        ("pools", "[max, avg]", ("max", "avg")),
+        ("pools", '["max"]', ("max",)),
+        ("few", "none", None),
+        ("few", "2", (2,)),
         ("rates", '{"edges.input-hidden1.weight" = .06}', {"edges.input-hidden1.weight": 0.06}),
         ("rates", "{'hidden2.*' = 1.}", {"hidden2.*": 1.0}),
         ("tol", "none", None),
@@ -151,7 +161,8 @@ def test_text_from_the_command_line_is_read_by_the_type_of_its_option(name: str,
         ("steps", "", "must be a whole number, not ''"),
         ("adaptive", "True", "must be true or false, not 'True'"),
         ("scheme", "eular", "did you mean 'euler'?"),
-        ("gains", "1.0", "must be a list, each a number, not 1.0"),
+        ("gains", "1.0, wide", "must be a number, not 'wide'"),
+        ("pools", "max,main", "did you mean 'max'?"),
     ],
 )
 def test_text_that_does_not_fit_is_a_fault_that_names_its_flag(name: str, text: str, message: str) -> None:

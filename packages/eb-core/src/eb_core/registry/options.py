@@ -9,16 +9,15 @@ accept True and inf; here bool is no number, a number is finite, and a wrong val
 """
 
 import math
-import re
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, TypeVar, Union, dataclass_transform, get_args, get_origin, get_type_hints
 
 import attrs
-import tomli
 
 from eb_core.registry.errors import Fault, did_you_mean
+from eb_core.registry.text import Text, arms_of
 
 T = TypeVar("T")
 _METADATA = "eb.option"
@@ -153,13 +152,9 @@ def _is_finite(value: float, kind: type) -> bool:
         return False
 
 
-def _arms(kind: Any) -> tuple[Any, ...]:
-    return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
-
-
 def _may_be_empty(kind: Any) -> bool:
     """Whether the text `none` stands for no value; TOML has no null of its own."""
-    return type(None) in _arms(kind) and str not in _arms(kind)
+    return type(None) in arms_of(kind) and str not in arms_of(kind)
 
 
 def type_name(kind: Any) -> str:
@@ -190,39 +185,6 @@ def default_of(field: "attrs.Attribute[Any]") -> Any:
     """Default value of an option, `attrs.NOTHING` when it must be given."""
     default: Any = field.default
     return default.factory() if isinstance(default, attrs.Factory) else default  # type: ignore[arg-type]
-
-
-@attrs.frozen
-class Text:
-    """A value as typed on the command line, to be read once its option's type is known."""
-
-    text: str
-
-    def read(self, kind: Any) -> Any:
-        """The TOML value; literally the text if that fails and the option takes text or a choice.
-
-        `.5` and `1.` are accepted as numbers.
-        """
-        arms = _arms(kind)
-        if any(arm is str or get_origin(arm) is Literal for arm in arms) and not self.text.startswith(("'", '"')):
-            if str in arms:
-                return self.text
-            choices = [choice for arm in arms if get_origin(arm) is Literal for choice in get_args(arm)]
-            if self.text in choices:
-                return self.text
-        for text in (self.text, _with_full_floats(self.text)):
-            try:
-                return tomli.loads(f"value = {text}")["value"]
-            except (ValueError, RecursionError):  # no TOML, too many digits, too many brackets
-                continue
-        return self.text
-
-
-def _with_full_floats(text: str) -> str:
-    """`.5` and `1.` as the `0.5` and `1.0` that TOML asks for; what is in quotes stays as it is."""
-    parts = re.split(r"""("[^"]*"|'[^']*')""", text)
-    parts[::2] = [re.sub(r"(?<=\d)\.(?!\d)", ".0", re.sub(r"(?<![\w.])\.(?=\d)", "0.", part)) for part in parts[::2]]
-    return "".join(parts)
 
 
 def structure(
