@@ -40,7 +40,7 @@ class Workspace:
         self.problem = problem
         self.energy = problem.energy
         self.layers = {layer.name: layer for layer in problem.free_layers}
-        self.units = {name: problem.hold(name, value) for name, value in start.units.items()}
+        self.units = {name: _channels_last(problem.hold(name, value)) for name, value in start.units.items()}
         self.memory = dict(start.memory)
         self._generator = generator
         self._full_batch = problem.batch
@@ -64,7 +64,7 @@ class Workspace:
             name: [edge for edge in (*incoming, *outgoing) if not edge.linear]
             for name, (incoming, outgoing) in ends.items()
         }
-        self._base = {name: self._stacked(problem.base(layer)) for name, layer in self.layers.items()}
+        self._base = {name: _channels_last(self._stacked(problem.base(layer))) for name, layer in self.layers.items()}
 
     def _stacked(self, drive: Tensor) -> Tensor:
         """Input drives act on channel 0; the channels are stacked on the batch axis."""
@@ -213,6 +213,11 @@ class Workspace:
         everyone = torch.arange(self._full_batch, device=rows.device) if self._rows is None else self._rows
         part._rows = everyone[rows]
         return part
+
+
+def _channels_last(value: Tensor) -> Tensor:
+    """Images in the layout of convolutions: elementwise steps keep that of their first operand."""
+    return value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value
 
 
 __all__ = ["Layer", "Order", "Workspace"]
