@@ -17,27 +17,53 @@ from eb_core import Network
 
 
 class Reference:
-    """A deep Hopfield net of the reference code with the weights of one of our networks."""
+    """A Hopfield net of the reference code with the weights of one of our networks.
+
+    An MLP becomes its `DeepHopfieldEnergy`, four conv layers on 32 x 32 images its `ConvHopfieldEnergy32`.
+
+    Args:
+        rule: c-ep, p-ep, n-ep, cl, c-cpl, p-cpl, n-cpl or tbp; its estimator is built as its own study builds it.
+    """
 
     def __init__(
-        self, path: Path, network: Network, beta: float, free_steps: int, nudged_steps: int, lr: float
+        self,
+        path: Path,
+        network: Network,
+        beta: float,
+        free_steps: int,
+        nudged_steps: int,
+        lr: float,
+        rule: str = "c-ep",
     ) -> None:
         code = _import(path)
-        shapes = [layer.shape for layer in network.layers.values()]
-        self.energy = code.DeepHopfieldEnergy(shapes, [1.0] * (len(shapes) - 1))
+        self.energy = _energy(code, network)
         self.energy.set_device("cpu")
         self.layers = self.energy.layers()
         self.cost = code.SquaredError(self.layers[-1])
         self.network = code.Network(self.energy)
         self.free = code.FixedPointMinimizer(self.energy, self.network.free_layers())
         self.free.num_iterations, self.free.mode = free_steps, "asynchronous"
-        augmented = code.AugmentedFunction(self.energy, self.cost)
-        nudged = code.FixedPointMinimizer(augmented, self.network.free_layers())
-        nudged.num_iterations, nudged.mode = nudged_steps, "asynchronous"
-        self.estimator = code.EquilibriumProp(self.energy.params(), self.layers, augmented, self.cost, nudged)
-        self.estimator.variant, self.estimator.nudging = "centered", beta
+        self.estimator = self._estimator(code, rule, beta, nudged_steps)
+        self._shapes = {name: value.shape for name, value in network.named_parameters()}
         self.parameters = self._parameters(network)
         self.optimiser = torch.optim.SGD([parameter.state for parameter in self.energy.params()], lr=lr)
+
+    def _estimator(self, code: SimpleNamespace, rule: str, beta: float, steps: int) -> Any:
+        layers, parameters = self.network.free_layers(), self.energy.params()
+        augmented = code.AugmentedFunction(self.energy, self.cost)
+        function, moving = {
+            "ep": (augmented, layers),
+            "tbp": (self.energy, layers),
+        }.get(rule.rpartition("-")[2], (self.energy, layers[:-1]))
+        minimiser = code.FixedPointMinimizer(function, moving)
+        minimiser.num_iterations, minimiser.mode = steps, "asynchronous"
+        if rule == "tbp":
+            return code.Backprop(parameters, self.layers, self.cost, minimiser)
+        kind = code.EquilibriumProp if rule.endswith("ep") else code.ContrastiveLearning
+        estimator = kind(parameters, self.layers, function, self.cost, minimiser)
+        estimator.variant = {"c": "centered", "n": "negative"}.get(rule.partition("-")[0], "positive")
+        estimator.nudging = 1.0 if rule == "cl" else beta
+        return estimator
 
     def _parameters(self, network: Network) -> dict[str, Any]:
         """Reference parameters under our names, filled with our values."""
@@ -53,8 +79,8 @@ class Reference:
         found = biases | weights
         for name, value in network.named_parameters():
             mine = value.detach()
-            there = found[name].state
-            found[name].state = (mine.t() if mine.ndim == 2 else mine).reshape(there.shape).clone().to(mine.dtype)
+            there = (mine.t() if mine.ndim == 2 else mine).reshape(found[name].state.shape)
+            found[name].state = there.clone(memory_format=torch.contiguous_format)
         return found
 
     def load(self, x: Tensor, labels: Tensor, dtype: torch.dtype) -> None:
@@ -69,6 +95,11 @@ class Reference:
         """The free phase."""
         self.free.compute_equilibrium()
 
+    def gradient(self) -> dict[str, Tensor]:
+        """The estimate from the present state, the settled free one, under our names and in our shapes."""
+        found = dict(zip(self.energy.params(), self.estimator.compute_gradient(), strict=True))
+        return {name: self._ours(name, found[parameter]) for name, parameter in self.parameters.items()}
+
     def step(self) -> None:
         """Free phase, both nudges, gradient, one step of SGD."""
         self.free.compute_equilibrium()
@@ -82,10 +113,19 @@ class Reference:
 
     def values(self) -> dict[str, Tensor]:
         """Parameters under our names and in our shapes."""
-        return {
-            name: (parameter.state.flatten(0, -2).t() if name.startswith("edges") else parameter.state)
-            for name, parameter in self.parameters.items()
-        }
+        return {name: self._ours(name, parameter.state) for name, parameter in self.parameters.items()}
+
+    def _ours(self, name: str, there: Tensor) -> Tensor:
+        shape = self._shapes[name]
+        return there.flatten(0, -2).t() if len(shape) == 2 else there.reshape(shape)
+
+
+def _energy(code: SimpleNamespace, network: Network) -> Any:
+    shapes = [layer.shape for layer in network.layers.values()]
+    if len(shapes[1]) == 1:
+        return code.DeepHopfieldEnergy(shapes, [1.0] * (len(shapes) - 1))
+    channels = [shape[0] for shape in shapes]
+    return code.ConvHopfieldEnergy32(channels[0], channels[-1], *channels[1:-1])
 
 
 def _import(path: Path) -> SimpleNamespace:
@@ -93,11 +133,14 @@ def _import(path: Path) -> SimpleNamespace:
     from model.function.cost import SquaredError
     from model.function.network import Network as ReferenceNetwork
     from model.hopfield.minimizer import FixedPointMinimizer
-    from model.hopfield.network import DeepHopfieldEnergy
-    from training.sgd import AugmentedFunction, EquilibriumProp
+    from model.hopfield.network import ConvHopfieldEnergy32, DeepHopfieldEnergy
+    from training.sgd import AugmentedFunction, Backprop, ContrastiveLearning, EquilibriumProp
 
     return SimpleNamespace(
         AugmentedFunction=AugmentedFunction,
+        Backprop=Backprop,
+        ContrastiveLearning=ContrastiveLearning,
+        ConvHopfieldEnergy32=ConvHopfieldEnergy32,
         DeepHopfieldEnergy=DeepHopfieldEnergy,
         EquilibriumProp=EquilibriumProp,
         FixedPointMinimizer=FixedPointMinimizer,

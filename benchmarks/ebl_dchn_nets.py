@@ -1,0 +1,127 @@
+"""Trained DCHNs for the comparison with EBL's code, images to judge them by, and our parts joined to one step."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from eb_core import GradientEstimate, Network, Problem, Registry, TrainerSettings, make_network
+from eb_core.learning.simulator import Simulator
+from eb_core.training.optimiser import apply_gradients, make_optimiser
+
+INPUT, CLASSES = (3, 32, 32), 10
+STAGES = (("bp", 32, 160, 0.004), ("c-ep", 16, 120, 0.0012))
+"""Rule, batch size, batches, learning rate of Adam times the root of the width."""
+
+
+def part(kind: str, name: str, **options: Any) -> Any:
+    """An installed component with these options over its preset."""
+    registry = Registry.installed()
+    component = registry.find(kind, name)
+    return registry.load(kind, component)(**{**component.preset, **options})
+
+
+def build(width: int, dtype: torch.dtype = torch.float32) -> Network:
+    """EBL's DCHN: 3x3 convolutions to width x (1, 2, 4, 4) channels, each with 2x2 max-pooling, and a dense edge."""
+    model = part("model", "dchn", width=width, growth=(1, 2, 4, 4), kernel=(3,), gain=(1.0,))
+    generator = torch.Generator().manual_seed(0)
+    return make_network(model, part("energy", "hopfield"), INPUT, CLASSES, generator=generator, dtype=dtype)
+
+
+class Ours:
+    """One step with our parts, as the trainer takes it, and the two halves of it.
+
+    Args:
+        differentiated: iterations that tbp differentiates.
+        options: of the relaxer.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        relaxer: str = "hopfield",
+        *,
+        rule: str = "c-ep",
+        beta: float = 0.25,
+        differentiated: int = 15,
+        optimizer: str = "sgd",
+        lr: float = 1e-9,
+        **options: Any,
+    ) -> None:
+        own: dict[str, dict[str, Any]] = {"bp": {}, "cl": {}, "tbp": {"steps": differentiated}}
+        self.rule = part("rule", rule, **own.get(rule, {"beta": beta}))
+        self.network, self.energy, self.cost = network, part("energy", "hopfield"), part("cost", "squared-error")
+        weight = next(network.parameters())
+        self.session = Simulator().open(
+            network, self.energy, part("relaxer", relaxer, **options), device=weight.device, dtype=weight.dtype
+        )
+        self.optimiser = make_optimiser(network, TrainerSettings(optimizer=optimizer, lr=lr))
+
+    def settle(self, x: Tensor) -> Any:
+        """The free phase."""
+        return self.session.settle(Problem.free(self.network, self.energy, x))
+
+    def estimate(self, x: Tensor, labels: Tensor) -> GradientEstimate:
+        """What the rule makes of a batch."""
+        target = self.cost.encode(labels, CLASSES, self.energy, x.dtype)
+        estimate: GradientEstimate = self.rule.estimate(self.session, x, target, self.cost)
+        return estimate
+
+    def step(self, x: Tensor, labels: Tensor) -> GradientEstimate:
+        """The estimate, and one step of the optimiser."""
+        estimate = self.estimate(x, labels)
+        apply_gradients(self.network, self.optimiser, estimate.gradients)
+        return estimate
+
+
+def images(data_dir: Path | None) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """CIFAR-10 normalised, training and test split, each in a random order."""
+    found = part("dataset", "cifar10", normalise=True).load(data_dir)
+    generator = torch.Generator().manual_seed(0)
+    splits = []
+    for split in (found.train, found.test):
+        rows = torch.randperm(len(split.x), generator=generator)[:16_384]
+        splits.append((split.x[rows], split.y[rows]))
+    return splits[0], splits[1]
+
+
+def trained(width: int, file: Path, data_dir: Path | None) -> tuple[Network, tuple[Tensor, Tensor], float]:
+    """A net, test images with their labels, and its accuracy on the last training batches.
+
+    If `file` exists the weights are read from it; otherwise they are trained, and written to it.
+
+    A few minutes' training: first as the feed-forward net, then with C-EP, so that the weights fit the feedback.
+    """
+    training, test = images(data_dir)
+    network = build(width)
+    if not file.exists():
+        torch.save({"accuracy": train(network, width, *training), "weights": network.state_dict()}, file)
+    kept = torch.load(file)
+    network.load_state_dict(kept["weights"])
+    return network, test, kept["accuracy"]
+
+
+def train(network: Network, width: int, x: Tensor, labels: Tensor) -> float:
+    """Accuracy on the last 20 batches before each was learnt from."""
+    taken = 0
+    right: list[float] = []
+    for rule, size, batches, rate in STAGES:
+        options = {"steps": 15, "nudged_steps": 8, "tol": 0.0}
+        ours = Ours(network, "csb", rule=rule, optimizer="adam", lr=rate / width**0.5, **options)
+        for index in range(1, batches + 1):
+            rows = slice(taken, taken + size)
+            estimate = ours.step(x[rows], labels[rows])
+            right.append(float((estimate.readout.argmax(1) == labels[rows]).double().mean()))
+            taken += size
+            if not index % 20:
+                print(f"{rule}: accuracy of batches {index - 19} to {index}: {sum(right[-20:]) / 20:.3f}", flush=True)
+    return sum(right[-20:]) / 20
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Which net, and where the images are."""
+    parser.add_argument("--width", type=int, default=128, help="channels of the first conv layer")
+    parser.add_argument("--net", type=Path, help="file of the weights; trained and written if there is none")
+    parser.add_argument("--data-dir", type=Path, help="where the images of CIFAR-10 are")
