@@ -117,11 +117,12 @@ def speed(
     }
 
 
-def memory(path: Path, width: int, batch: int) -> dict[str, float]:
-    """Peak of the resident set in MB, each side in a process of its own: before the step and after it."""
+def memory(path: Path, width: int, batch: int, threads: int) -> dict[str, float]:
+    """Peak of the resident set in MB, the reference and two relaxers each in a process of its own."""
     found: dict[str, float] = {}
-    for side in ("reference", "ours"):
-        command = [sys.executable, __file__, str(path), "--width", str(width), "--one-step", side, str(batch)]
+    for side in ("reference", "hopfield", "csb"):
+        command = [sys.executable, __file__, str(path), "--width", str(width), "--threads", str(threads)]
+        command += ["--one-step", side, str(batch)]
         lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
         found |= {f"{side}, before": float(lines[-2]), side: float(lines[-1])}
     return found
@@ -132,12 +133,12 @@ def one_step(path: Path, width: int, side: str, batch: int) -> None:
     network = build(width)
     x, labels = torch.rand(batch, 3, 32, 32), torch.randint(0, 10, (batch,))
     before = _peak()
-    if side == "ours":
-        Ours(network, "csb", steps=4, nudged_steps=4, tol=0.0).step(x, labels)
-    else:
+    if side == "reference":
         theirs = Reference(path, network, BETA, 4, 4, 0.1)
         theirs.load(x, labels, torch.float32)
         theirs.step()
+    else:
+        Ours(network, side, steps=4, nudged_steps=4, tol=0.0).step(x, labels)
     print(before, _peak())
 
 
@@ -182,7 +183,9 @@ def _report(arguments: argparse.Namespace, parts: Any) -> dict[str, Any]:
     path, budget = arguments.reference, tuple(arguments.budget)
     report: dict[str, Any] = {"width": arguments.width, "threads": arguments.threads, "load": os.getloadavg()}
     if "memory" in parts:
-        report["peak memory, MB"] = {batch: memory(path, arguments.width, batch) for batch in arguments.batches}
+        report["peak memory, MB"] = {
+            batch: memory(path, arguments.width, batch, arguments.threads) for batch in arguments.batches
+        }
     if set(parts) == {"memory"}:
         return report
     file = arguments.net or Path(f"dchn-{arguments.width}.pt")

@@ -5,9 +5,11 @@ Quality is two cosines over all parameters, in float32 over a few test images:
     converged   to the gradient of the same relaxer settled in float64 to a residual of 1e-8
     exact       to the gradient by implicit differentiation, in float64 at the method's own free state
 
-The bar is what the reference reaches in both. A setting reaches it if it misses it by no more than SLACK: what would
-not be seen in the fourth decimal. For every kind of setting the cheapest that reaches the bar is kept, and of these
-the one with the fewest iterations is timed against the reference: a whole step, interleaved repeats, medians.
+The bar is what the reference reaches in both. A setting reaches it if it misses the first by no more than SLACK, what
+would not be seen in the fourth decimal, and the second by no more than KINKS: two relaxers may end in different minima,
+or in states that differ in which units just touch a wall, and have different exact gradients there. For every kind of
+setting the cheapest that reaches the bar is kept, and of these the one with the fewest iterations is timed against the
+reference: a whole step, interleaved repeats, medians.
 """
 
 import copy
@@ -24,9 +26,9 @@ from torch import Tensor
 
 from eb_core import GradientEstimate, Network, Problem, State, exact_gradient
 
-SLACK = 5e-5
+SLACK, KINKS = 5e-5, 1e-3
 THEIRS = (60, 20)
-BUDGETS = ((5, 3), (6, 4), (8, 5), (10, 6), (12, 6), (15, 8), (20, 10), (30, 15), (40, 15), (60, 20))
+BUDGETS = ((5, 3), (6, 4), (8, 5), (10, 6), (12, 6), (15, 8), (20, 10), (25, 12), (30, 15), (40, 15), (60, 20))
 TOLERANCES = (0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4)
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "hopfield, colour": ("hopfield", {}),
@@ -117,7 +119,7 @@ class Judge:
         found["reached"] = found["converged"] >= bar["converged"] - SLACK
         if found["reached"]:
             found["exact"] = _cosine(gradient, self.exact(estimate.phases["free"].state))
-            found["reached"] = found["exact"] >= bar["exact"] - SLACK
+            found["reached"] = found["exact"] >= bar["exact"] - KINKS
         return found
 
     def converged(self, kind: str) -> Tensor:
