@@ -37,7 +37,7 @@ class Reference:
     ) -> None:
         code = _import(path)
         self.energy = _energy(code, network)
-        self.energy.set_device("cpu")
+        self.energy.set_device(str(next(network.parameters()).device))
         self.layers = self.energy.layers()
         self.cost = code.SquaredError(self.layers[-1])
         self.network = code.Network(self.energy)
