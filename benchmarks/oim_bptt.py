@@ -4,9 +4,9 @@
 
 EP(k): centred estimate of the gradient after k nudged Euler steps. BPTT(k): gradient of the cost at the end of the
 free phase, taken through its last k steps only. At a fixed point, and as beta -> 0, they are equal for every k.
-784-120-10, first weights, 20 images of MNIST/100, float64. After T Euler steps some samples are still leaving the ridge on
-which all phases start, or wait at a saddle. Newton's steps settle them all, and those are left out that then have a
-direction of no positive curvature, unless --as-it-is says to take all as the Euler steps leave them.
+784-120-10, first weights, 20 images of MNIST/100, float64. After T Euler steps some samples are still leaving the
+ridge on which all phases start, or wait at a saddle. Newton's steps settle them all, and those are left out that then
+have a direction of no positive curvature, unless --as-it-is says to take all as the Euler steps leave them.
 """
 
 import argparse
