@@ -25,3 +25,14 @@ def test_no_class_is_rare_in_either_part() -> None:
     assert data.test is not None
     assert int(torch.bincount(data.test.y).min()) >= 35
     assert int(torch.bincount(data.train.y).min()) >= 139
+
+
+def test_augmented_digits_are_the_same_images_with_other_views_in_training() -> None:
+    plain, shifted = Digits().load(), Digits(augment=True).load()
+    assert plain.augment is None
+    assert plain.checksum() == shifted.checksum()
+    assert shifted.augment is not None
+    x = shifted.train.x[:50]
+    views = shifted.augment(x, torch.Generator().manual_seed(0))
+    assert views.shape == x.shape
+    assert 0 < int((views == x).flatten(1).all(1).sum()) < 50

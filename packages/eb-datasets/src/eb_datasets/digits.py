@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from eb_core import Data, Dataset, configurable
+from eb_core import Data, Dataset, configurable, option
+from eb_datasets.augmentation import Augmentation
 
 
 @configurable
 class Digits(Dataset):
     """1,433 training and 364 test images of shape (1, 8, 8) in [0, 1], ten classes; nothing to download."""
+
+    augment: bool = option(default=False, help="shift training images by up to a pixel each way, at random")
 
     def load(self, data_dir: Path | None = None) -> Data:
         from sklearn.datasets import load_digits
@@ -24,4 +27,11 @@ class Digits(Dataset):
         test = np.zeros(len(y), dtype=bool)
         for digit in range(10):
             test[np.flatnonzero(y == digit)[::5]] = True
-        return Data.from_arrays(x[~test], y[~test], test=(x[test], y[test]), classes=10, name="digits")
+        return Data.from_arrays(
+            x[~test],
+            y[~test],
+            test=(x[test], y[test]),
+            classes=10,
+            name="digits",
+            augment=Augmentation(padding=1) if self.augment else None,
+        )
