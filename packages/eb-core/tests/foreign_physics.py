@@ -40,6 +40,10 @@ class Phases(Energy):
     def domain(self, layer: Layer) -> Domain:
         return Circle()
 
+    def why_not(self, network: Network) -> str | None:
+        bent = any(not edge.linear for edge in network.wires if edge.pre != network.input)
+        return "two maxima taken apart are no coupling" if bent else None
+
     def encode(self, s: Tensor) -> Tensor:
         return torch.stack([s.cos(), s.sin()])
 

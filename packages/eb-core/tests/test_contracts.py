@@ -17,12 +17,12 @@ ENERGIES = [Phases(), Amplitudes(), Springs()]
 
 @pytest.mark.parametrize("energy", ENERGIES, ids=repr)
 def test_foreign_physics_keeps_the_promises_of_an_energy(energy: Energy) -> None:
-    assert check_energy(energy) == 45
+    assert check_energy(energy) == (36 if energy.channels == 2 else 45)
 
 
 @pytest.mark.parametrize("energy", ENERGIES, ids=repr)
 def test_block_descent_works_on_foreign_physics(energy: Energy) -> None:
-    assert check_relaxer(Descent(steps=7, nudged_steps=7), energy) == 45
+    assert check_relaxer(Descent(steps=7, nudged_steps=7), energy) == (36 if energy.channels == 2 else 45)
 
 
 @pytest.mark.parametrize("energy", ENERGIES, ids=repr)
