@@ -45,7 +45,7 @@ def errors(stderr: str) -> list[str]:
         ("--epochs 0", "must be >= 1, not 0", "--epochs 0", "passes"),
         ("--batch-size true", "must be a whole number, not True", "--batch-size true", "samples"),
         ("--dtype float16", "must be one of float32 | float64", "--dtype float16", "precision"),
-        ("--model-opt hidden=8", "must be a list, each a whole number", "--model-opt hidden=8", "units"),
+        ("--model-opt hidden=wide", "must be a whole number, not 'wide'", "--model-opt hidden=wide", "units"),
         ("--model-opt hidden=[0]", "must be >= 1, not 0", "--model-opt hidden=[0]", "units"),
         ("--device abacus", "device 'abacus' cannot be used", "[trainer] device", "--device cpu"),
         ("--relaxer tiny_parts:Choosy", "takes only frozen hydrogen", "--relaxer, --energy", "choose another relaxer"),
