@@ -258,14 +258,15 @@ def test_energies_of_other_curvature_get_a_step_to_their_measure() -> None:
 
 
 def test_every_component_of_this_package_loads_and_the_recipe_is_that_of_the_paper() -> None:
-    from eb_core.registry import read_recipe
-    from eb_core.training.prepare import configure
+    from eb_core.registry import read_recipe, resolve_layers
 
     registry = Registry.installed()
     offered = [offer for offer in registry.offers("relaxer") if offer.plugin.distribution == "eb-dynamics-csb"]
     assert [offer.component.name for offer in offered] == ["csb"]
     assert registry.load("relaxer", offered[0].component)() == CSB()
     layer = read_recipe(registry, "csb-paper")
-    relaxer = configure(registry, [layer])["relaxer"]
+    resolved, faults = resolve_layers(registry, [layer], ("relaxer",))
+    assert not faults
+    relaxer = resolved["relaxer"]
     assert (relaxer.update, relaxer.steps, relaxer.nudged_steps, relaxer.nudge) == ("parallel", 20, 15, "iterated")
     assert layer.sections["trainer"]["batch_size"][0] == 128
