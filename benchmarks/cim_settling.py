@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from parts import make
 
-from eb_core import Data, Network, Problem, Registry, Simulator, SquaredError
+from eb_core import Data, Network, Problem, Simulator, SquaredError
 
 BUDGETS = (5, 10, 20, 40, 80)
 BATCH = 200
@@ -25,12 +26,6 @@ def settling(
     network: Network, data: Data, dynamics: dict[str, dict[str, Any]], beta: float
 ) -> dict[str, list[dict[str, float]]]:
     """Name of a dynamics -> a point for each budget."""
-    registry = Registry.installed()
-
-    def make(kind: str, name: str, **options: Any) -> Any:
-        component = registry.find(kind, name)
-        return registry.load(kind, component)(**{**component.preset, **options})
-
     network.double()
     energy, cost, rule = make("energy", "cim"), SquaredError(), make("rule", "c-ep", beta=beta)
     assert data.test is not None

@@ -6,23 +6,16 @@ C-EP (beta 0.2) and Adam, so that no net favours a dynamics of this package.
 
 import os
 from pathlib import Path
-from typing import Any
 
 import attrs
 import torch
+from parts import make
 
 import eb_core as eb
 from eb_core.settling.coupling import coupling_norm
 
 HIDDEN = {"1 hidden": (120,), "4 hidden": (120, 120, 120, 120)}
 IMAGES, BETA = 6000, 0.2
-REGISTRY = eb.Registry.installed()
-
-
-def make(kind: str, name: str, **options: Any) -> Any:
-    """A component with its preset and these options."""
-    component = REGISTRY.find(kind, name)
-    return REGISTRY.load(kind, component)(**{**component.preset, **options})
 
 
 def part_of_mnist(images: int = IMAGES) -> eb.Data:

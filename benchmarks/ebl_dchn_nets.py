@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from parts import make
 from torch import Tensor
 
-from eb_core import GradientEstimate, Network, Problem, Registry, TrainerSettings, make_network
+from eb_core import GradientEstimate, Network, Problem, TrainerSettings, make_network
 from eb_core.learning.simulator import Simulator
 from eb_core.training.optimiser import apply_gradients, make_optimiser
 
@@ -16,18 +17,11 @@ STAGES = (("bp", 32, 160, 0.004), ("c-ep", 16, 120, 0.0012))
 """Rule, batch size, batches, learning rate of Adam times the root of the width."""
 
 
-def part(kind: str, name: str, **options: Any) -> Any:
-    """An installed component with these options over its preset."""
-    registry = Registry.installed()
-    component = registry.find(kind, name)
-    return registry.load(kind, component)(**{**component.preset, **options})
-
-
 def build(width: int, dtype: torch.dtype = torch.float32) -> Network:
     """EBL's DCHN: 3x3 convolutions to width x (1, 2, 4, 4) channels, each with 2x2 max-pooling, and a dense edge."""
-    model = part("model", "dchn", width=width, growth=(1, 2, 4, 4), kernel=(3,), gain=(1.0,))
+    model = make("model", "dchn", width=width, growth=(1, 2, 4, 4), kernel=(3,), gain=(1.0,))
     generator = torch.Generator().manual_seed(0)
-    return make_network(model, part("energy", "hopfield"), INPUT, CLASSES, generator=generator, dtype=dtype)
+    return make_network(model, make("energy", "hopfield"), INPUT, CLASSES, generator=generator, dtype=dtype)
 
 
 class Ours:
@@ -51,11 +45,11 @@ class Ours:
         **options: Any,
     ) -> None:
         own: dict[str, dict[str, Any]] = {"bp": {}, "cl": {}, "tbp": {"steps": differentiated}}
-        self.rule = part("rule", rule, **own.get(rule, {"beta": beta}))
-        self.network, self.energy, self.cost = network, part("energy", "hopfield"), part("cost", "squared-error")
+        self.rule = make("rule", rule, **own.get(rule, {"beta": beta}))
+        self.network, self.energy, self.cost = network, make("energy", "hopfield"), make("cost", "squared-error")
         weight = next(network.parameters())
         self.session = Simulator().open(
-            network, self.energy, part("relaxer", relaxer, **options), device=weight.device, dtype=weight.dtype
+            network, self.energy, make("relaxer", relaxer, **options), device=weight.device, dtype=weight.dtype
         )
         self.optimiser = make_optimiser(network, TrainerSettings(optimizer=optimizer, lr=lr))
 
@@ -78,7 +72,7 @@ class Ours:
 
 def images(data_dir: Path | None) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """CIFAR-10 normalised, training and test split, each in a random order."""
-    found = part("dataset", "cifar10", normalise=True).load(data_dir)
+    found = make("dataset", "cifar10", normalise=True).load(data_dir)
     generator = torch.Generator().manual_seed(0)
     splits = []
     for split in (found.train, found.test):

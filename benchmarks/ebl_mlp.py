@@ -18,8 +18,9 @@ from typing import Any
 
 import torch
 from ebl_reference import Reference
+from parts import make
 
-from eb_core import Network, Problem, Registry, TrainerSettings, make_network
+from eb_core import Network, Problem, TrainerSettings, make_network
 from eb_core.learning.simulator import Simulator
 from eb_core.training.optimiser import apply_gradients, make_optimiser
 
@@ -30,12 +31,6 @@ class Ours:
     """The same training step with our parts, as the trainer takes it."""
 
     def __init__(self, network: Network, nudge: str, lr: float, *, steps: int = STEPS, **options: Any) -> None:
-        registry = Registry.installed()
-
-        def make(kind: str, name: str, **options: Any) -> Any:
-            component = registry.find(kind, name)
-            return registry.load(kind, component)(**{**component.preset, **options})
-
         self.network, self.energy = network, make("energy", "hopfield")
         self.cost, self.rule = make("cost", "squared-error"), make("rule", "c-ep", beta=BETA)
         settling = {"steps": steps, "nudged_steps": steps, "tol": 0.0, "nudge": nudge, **options}
@@ -55,9 +50,7 @@ class Ours:
 
 def build(sizes: list[int], dtype: torch.dtype) -> Network:
     """An MLP with the reference's first weights, U(+-0.7 / sqrt(fan-in))."""
-    registry = Registry.installed()
-    model = registry.load("model", registry.find("model", "mlp"))(hidden=tuple(sizes[1:-1]))
-    energy = registry.load("energy", registry.find("energy", "hopfield"))()
+    model, energy = make("model", "mlp", hidden=tuple(sizes[1:-1])), make("energy", "hopfield")
     return make_network(model, energy, (sizes[0],), sizes[-1], generator=torch.Generator().manual_seed(0), dtype=dtype)
 
 

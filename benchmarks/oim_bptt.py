@@ -16,17 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from parts import make
 from torch import Tensor
 
-from eb_core import Network, Problem, Registry, Relaxer, State, contrast, exact_gradient, make_network
-
-REGISTRY = Registry.installed()
-
-
-def make(kind: str, name: str, **options: Any) -> Any:
-    component = REGISTRY.find(kind, name)
-    return REGISTRY.load(kind, component)(**{**component.preset, **options})
-
+from eb_core import Network, Problem, Relaxer, State, contrast, exact_gradient, make_network
 
 ENERGY, COST = make("energy", "oim"), make("cost", "squared-error")
 

@@ -19,20 +19,15 @@ from typing import Any
 
 import torch
 from oim_reference import Reference
+from parts import make
 from torch import Tensor
 
-from eb_core import Network, Problem, Registry, Relaxer, State, TrainerSettings, make_network
+from eb_core import Network, Problem, Relaxer, State, TrainerSettings, make_network
 from eb_core.learning.oracle import exact_gradient
 from eb_core.learning.simulator import Simulator
 from eb_core.training.optimiser import apply_gradients, make_optimiser
 
-REGISTRY = Registry.installed()
 EPS = 0.5
-
-
-def make(kind: str, name: str, **options: Any) -> Any:
-    component = REGISTRY.find(kind, name)
-    return REGISTRY.load(kind, component)(**{**component.preset, **options})
 
 
 ENERGY, COST = make("energy", "oim"), make("cost", "squared-error")

@@ -11,7 +11,7 @@ from eb_core import Dense, Network, State, UsageError
 from eb_core.settling.coupling import active_units, coupling_norm, coupling_norms, power_step
 from eb_core.testing import coupling_norm as dense_norm
 from eb_core.testing import free_problem, random_network, random_state
-from eb_core.testing.nets import DENSE as SHAPES
+from eb_core.testing.nets import DENSE
 
 
 class Largest(Dense):
@@ -49,7 +49,7 @@ def matrix(network: Network) -> Tensor:
     return dense
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", DENSE)
 @pytest.mark.parametrize("coupling", [0.3, 1.7])
 def test_the_norm_is_that_of_the_dense_matrix(shape: str, coupling: float) -> None:
     network = random_network(Springs(), shape, seed=3, coupling=coupling)
@@ -77,7 +77,7 @@ def test_input_edges_and_biases_do_not_count() -> None:
     assert coupling_norm(network) == before
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", DENSE)
 def test_the_norm_on_active_units_is_that_of_their_part_of_the_matrix_sample_by_sample(shape: str) -> None:
     problem = free_problem(Amplitudes(), shape)
     state = random_state(problem)
@@ -104,7 +104,7 @@ def test_clamped_units_are_not_active() -> None:
     assert bool(part["hidden1"].any())
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", DENSE)
 def test_one_step_of_the_power_iteration_is_that_of_the_dense_matrix_and_many_find_the_norm(shape: str) -> None:
     problem = free_problem(Amplitudes(), shape)
     state = random_state(problem)

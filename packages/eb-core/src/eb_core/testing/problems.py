@@ -16,12 +16,12 @@ from eb_core.things.squared_error import SquaredError
 BATCH = 6
 
 
-def free_problem(energy: Energy, shape: str, seed: int = 0) -> Problem:
-    """A free phase with a random input in [0, 1]."""
+def free_problem(energy: Energy, shape: str, seed: int = 0, batch: int = BATCH) -> Problem:
+    """A free phase of `batch` samples with random inputs in [0, 1]."""
     network = random_network(energy, shape, seed)
     generator = torch.Generator().manual_seed(seed + 1)
     shape_of_one = network.layers[network.input].shape
-    return Problem.free(network, energy, torch.rand(BATCH, *shape_of_one, generator=generator, dtype=torch.float64))
+    return Problem.free(network, energy, torch.rand(batch, *shape_of_one, generator=generator, dtype=torch.float64))
 
 
 def labels_of(problem: Problem) -> Tensor:

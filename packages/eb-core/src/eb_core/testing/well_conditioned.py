@@ -18,8 +18,8 @@ from eb_core.learning.oracle import exact_gradient, mobility
 from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
 from eb_core.settling.workspace import Workspace
-from eb_core.testing.nets import fitting_shapes, random_network
-from eb_core.testing.problems import BATCH
+from eb_core.testing.nets import fitting_shapes
+from eb_core.testing.problems import BATCH, free_problem
 from eb_core.things.energy import Energy
 from eb_core.things.network import Model
 from eb_core.things.squared_error import SquaredError
@@ -42,20 +42,13 @@ def nets(energy: Energy, model: Model | None = None) -> Nets:
     """Free problems of six samples each in float64: every wiring that fits, or one net of `model` on 8x8 inputs."""
     if model is None:
         return [
-            (shape, _best([_random(energy, shape, seed) for seed in range(SEEDS)])) for shape in fitting_shapes(energy)
+            (shape, _best([free_problem(energy, shape, seed, CANDIDATES) for seed in range(SEEDS)]))
+            for shape in fitting_shapes(energy)
         ]
     generator = torch.Generator().manual_seed(0)
     network = make_network(model, energy, (1, 8, 8), 3, generator=generator, dtype=torch.float64)
     x = torch.rand(CANDIDATES, 1, 8, 8, generator=generator, dtype=torch.float64)
     return [("model", _best([Problem.free(network, energy, x)]))]
-
-
-def _random(energy: Energy, shape: str, seed: int) -> Problem:
-    network = random_network(energy, shape, seed)
-    generator = torch.Generator().manual_seed(seed + 1)
-    shape_of_one = network.layers[network.input].shape
-    x = torch.rand(CANDIDATES, *shape_of_one, generator=generator, dtype=torch.float64)
-    return Problem.free(network, energy, x)
 
 
 def _best(problems: Sequence[Problem]) -> Problem:
