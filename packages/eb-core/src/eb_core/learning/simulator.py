@@ -1,14 +1,26 @@
-"""The simulator: settling on this computer, by the relaxer itself."""
+"""The simulator: settling on this computer, by the relaxer itself.
 
+With `precision = "bfloat16"` a phase settles in two stages: products and convolutions first take bfloat16 copies of
+states and weights, which processors with matrix units multiply several times faster; the last `polish` iterations are
+in full precision. A settling network forgets where it came from, and so forgets the rounding. States, weights, input
+drives and gradients are never rounded, and energies and residuals are measured in full precision.
+"""
+
+from typing import Any, Literal
+
+import attrs
 import torch
 
 from eb_core.learning.backend import Backend, Session
-from eb_core.registry import UsageError, configurable
+from eb_core.registry import UsageError, configurable, option
+from eb_core.settling.iterative import IterativeRelaxer
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxation, Relaxer
 from eb_core.settling.state import State
 from eb_core.things.energy import Energy
 from eb_core.things.network import Network
+
+Stages = tuple[IterativeRelaxer | None, IterativeRelaxer | None]
 
 
 class SimulatorSession(Session):
@@ -22,9 +34,71 @@ class SimulatorSession(Session):
         return self.relaxer.relax(problem, start, generator=generator)
 
 
+class MixedSession(Session):
+    """Settles the first iterations of each phase in bfloat16, the last `polish` ones as they are."""
+
+    stacks = True
+
+    def __init__(self, network: Network, energy: Energy, relaxer: IterativeRelaxer, polish: int) -> None:
+        super().__init__(network, energy, relaxer)
+        self._free, self._perturbed = self.stages(relaxer, polish)
+
+    @staticmethod
+    def stages(relaxer: IterativeRelaxer, polish: int) -> tuple["Stages", "Stages"]:
+        """The rough and the fine part of free and of perturbed phases; None for a part without iterations.
+
+        Raises:
+            ValueError: the options of the relaxer do not allow such a budget.
+        """
+        found: list[Stages] = []
+        for name, budget in (("steps", relaxer.steps), ("nudged_steps", relaxer.nudged_steps)):
+            if budget <= polish:
+                found.append((None, relaxer))
+                continue
+            fine = _with(relaxer, **{name: polish}) if polish else None
+            found.append((_with(relaxer, **{name: budget - polish}), fine))
+        return found[0], found[1]
+
+    def settle(
+        self, problem: Problem, start: State | None = None, *, generator: torch.Generator | None = None
+    ) -> Relaxation:
+        rough, fine = self._free if problem.phase == "free" else self._perturbed
+        if rough is None:
+            return self.relaxer.relax(problem, start, generator=generator)
+        with torch.no_grad():
+            for layer in problem.network.unit_layers:
+                problem.base(layer)
+        with torch.autocast(problem.x.device.type, dtype=torch.bfloat16):
+            found = rough.relax(problem, start, generator=generator)
+        if fine is None:
+            return found
+        last = fine.relax(problem, found.state, generator=generator)
+        return attrs.evolve(last, steps=found.steps + last.steps)
+
+
 @configurable
 class Simulator(Backend):
     """Runs every relaxer and energy on the CPU or GPU of this computer."""
+
+    precision: Literal["full", "bfloat16"] = option(
+        default="full",
+        help="of products and convolutions while a phase settles: that of the network, or bfloat16 but for the last"
+        " iterations. It pays for convolutions on processors with bfloat16 matrix units; elsewhere it may be slower",
+    )
+    polish: int = option(
+        default=3, help="with bfloat16: so many iterations in full precision end each phase", unit="iterations", ge=0
+    )
+
+    def why_not(self, energy: Energy, relaxer: Relaxer) -> str | None:
+        if self.precision == "full":
+            return None
+        if not isinstance(relaxer, IterativeRelaxer):
+            return "precision = bfloat16 divides a budget of iterations in two, and this dynamics has none"
+        try:
+            MixedSession.stages(relaxer, self.polish)
+        except ValueError as error:
+            return f"with polish = {self.polish} a part of its budget does not suit it: {error}"
+        return None
 
     def open(
         self, network: Network, energy: Energy, relaxer: Relaxer, *, device: torch.device, dtype: torch.dtype
@@ -34,4 +108,17 @@ class Simulator(Backend):
             raise UsageError(
                 f"this relaxer does not fit this model: {reason}", advice="choose another relaxer or model"
             )
-        return SimulatorSession(network, energy, relaxer)
+        if self.precision == "full" or not isinstance(relaxer, IterativeRelaxer):
+            return SimulatorSession(network, energy, relaxer)
+        if dtype != torch.float32:
+            raise UsageError(
+                f"precision = bfloat16 rounds {str(dtype).removeprefix('torch.')}, which was asked for to avoid that",
+                advice="use float32, or precision = full",
+            )
+        return MixedSession(network, energy, relaxer, self.polish)
+
+
+def _with(relaxer: IterativeRelaxer, **options: Any) -> IterativeRelaxer:
+    """The relaxer with other options; `configurable` has made an attrs class of it."""
+    changed: IterativeRelaxer = attrs.evolve(relaxer, **options)  # type: ignore[misc]
+    return changed

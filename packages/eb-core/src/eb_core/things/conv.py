@@ -18,6 +18,7 @@ from torch.nn import functional as F  # noqa: N812
 from torch.nn.grad import conv2d_weight
 
 from eb_core.things.edge import Edge
+from eb_core.things.winograd import Winograd
 
 Pool = Literal["max", "avg", "none"]
 
@@ -70,6 +71,8 @@ class Conv(Edge):
             raise ValueError(
                 f"nothing is left of an image of {tuple(sides)} after kernel {kernel} and pooling '{pool}'"
             )
+        self._may_filter = stride == 1 and padding == 1 and upscale == 1
+        self._filters: tuple[tuple[Any, ...], Winograd] | None = None
         weight = torch.zeros(channels, pre_shape[0], kernel, kernel)
         self.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last))
 
@@ -85,6 +88,9 @@ class Conv(Edge):
 
     def pullback(self, u_post: Tensor, plus: Tensor | None = None, context: Any = None) -> Tensor:
         spread = self._unpooled(u_post, context)
+        winograd = self._winograd()
+        if winograd:
+            return _added(winograd.transposed(spread), plus)
         back = F.conv_transpose2d(
             spread, self.weight, stride=self.stride, padding=self.padding, output_padding=self._rest
         )
@@ -106,7 +112,21 @@ class Conv(Edge):
         return u.repeat_interleave(self.upscale, 2).repeat_interleave(self.upscale, 3)
 
     def _convolved(self, u: Tensor) -> Tensor:
+        winograd = self._winograd()
+        if winograd:
+            return winograd.convolve(u)
         return F.conv2d(self._enlarged(u), self.weight, stride=self.stride, padding=self.padding)
+
+    def _winograd(self) -> Winograd | None:
+        """The fast way for wide edges, or None where the library's convolution serves: that one can record."""
+        weight = self.weight
+        plain = torch.is_grad_enabled() or torch.is_autocast_enabled(weight.device.type)
+        if plain or not self._may_filter or not Winograd.pays(weight, self._map):
+            return None
+        now = (weight._version, weight.data_ptr(), weight.dtype)
+        if self._filters is None or self._filters[0] != now:
+            self._filters = (now, Winograd(weight))
+        return self._filters[1]
 
     def _pooled(self, image: Tensor) -> Tensor:
         if self.pool == "none":
