@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ebl_dchn_nets import Ours, add_options, build, trained
+from ebl_dchn_nets import SIDES, Ours, add_options, build, trained
 from ebl_dchn_quality import KINDS, quality
 from ebl_mlp import compare
 from ebl_reference import Reference
@@ -131,7 +131,7 @@ def memory(path: Path, width: int, batch: int, threads: int) -> dict[str, float]
 def one_step(path: Path, width: int, side: str, batch: int) -> None:
     """Take one step, on random images and weights, and print the peaks before and after."""
     network = build(width)
-    x, labels = torch.rand(batch, 3, 32, 32), torch.randint(0, 10, (batch,))
+    x, labels = torch.rand(batch, 1, *SIDES), torch.randint(0, 10, (batch,))
     before = _peak()
     if side == "reference":
         theirs = Reference(path, network, BETA, 4, 4, 0.1)
@@ -189,7 +189,9 @@ def _report(arguments: argparse.Namespace, parts: Any) -> dict[str, Any]:
     if set(parts) == {"memory"}:
         return report
     file = arguments.net or Path(f"dchn-{arguments.width}.pt")
-    network, (x, labels), report["training accuracy"] = trained(arguments.width, file, arguments.data_dir)
+    network, (x, labels), report["training accuracy"] = trained(
+        arguments.width, file, arguments.data_dir, arguments.train_precision
+    )
     few = x[: arguments.judged], labels[: arguments.judged]
     if "parity" in parts:
         free, nudged = arguments.parity_budget

@@ -4,9 +4,10 @@
 
 A whole C-EP step (free phase, both nudges, gradient, update) on random images of CIFAR-10's shape and first weights,
 at equal iterations, interleaved in one process: the reference with torch's defaults for its device, ours in float32,
-with TF32 convolutions, and with settling under bfloat16 autocast. Beside each, the cosine of its gradient to ours in
-float64; and cSB with fewer iterations. The roofline is the time of the bare convolutions of a step, one forward and
-one transposed for each edge and iteration, at the same precision; the share is that time over the time of the step.
+with TF32 convolutions, and settling in bfloat16 but for the last iterations of each phase. Beside each, the cosine of
+its gradient to ours in float64; and cSB with fewer iterations. The roofline is the time of the bare convolutions of a
+step, one forward and one transposed for each edge and iteration, at the same precision; the share is that time over
+the time of the step.
 
 Runs on the CPU, too, where it only shows that it works: use --width 4 --batch 4 --budget 4 2 there.
 """
@@ -21,41 +22,28 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import attrs
 import torch
-from ebl_dchn_nets import INPUT, Ours, build
+from ebl_dchn_nets import SIDES, Ours, build
 from ebl_reference import Reference
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from eb_core import Conv, Network, Problem, Relaxation, State
-from eb_core.learning.simulator import SimulatorSession
+from eb_core import Conv, Network
 
-BETA = 0.25
+BETA, CHANNELS = 0.25, 3
 FEWER = (15, 8)
 """Free and nudged iterations of cSB, whose gradient on trained nets is as good as 60 and 20 asynchronous ones."""
 
 
 @contextlib.contextmanager
 def precision(kind: str) -> Iterator[None]:
-    """float32 to the letter, or TF32 in convolutions and products; bfloat16 is the business of `Settling`."""
+    """float32 to the letter, or TF32 in convolutions and products; bfloat16 is the business of the simulator."""
     before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = kind != "float32"
     try:
         yield
     finally:
         torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
-
-
-class Settling(SimulatorSession):
-    """Settles under bfloat16 autocast; what comes out is float32 again."""
-
-    def settle(
-        self, problem: Problem, start: State | None = None, *, generator: torch.Generator | None = None
-    ) -> Relaxation:
-        with torch.autocast(problem.x.device.type, torch.bfloat16):
-            ended = super().settle(problem, start, generator=generator)
-        return attrs.evolve(ended, state=ended.state.map(torch.Tensor.float))
 
 
 def seconds(call: Callable[[], object], device: torch.device) -> float:
@@ -108,9 +96,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Images a second, ratio to the reference, cosine and share of the roofline of each way."""
     device, budget = torch.device(arguments.device), tuple(arguments.budget)
     generator = torch.Generator().manual_seed(0)
-    x = torch.rand(arguments.batch, *INPUT, generator=generator).to(device)
+    x = torch.rand(arguments.batch, CHANNELS, *SIDES, generator=generator).to(device)
     labels = torch.randint(0, 10, (arguments.batch,), generator=generator).to(device)
-    network = build(arguments.width).to(device)
+    network = build(arguments.width, CHANNELS).to(device)
     few = slice(0, min(8, arguments.batch))
     options: dict[str, Any] = {"beta": BETA, "tol": 0.0}
     same = {"steps": budget[0], "nudged_steps": budget[1], **options}
@@ -125,15 +113,14 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "reference, its defaults": ("tf32" if device.type == "cuda" else "float32", reference_step, None)
     }
     for kind in ("float32", "tf32", "bfloat16"):
+        options["precision"] = "bfloat16" if kind == "bfloat16" else "full"
         for name, ours in (
-            (f"hopfield {budget[0]}/{budget[1]}, {kind}", Ours(copy.deepcopy(network), **same)),
+            (f"hopfield {budget[0]}/{budget[1]}, {kind}", Ours(copy.deepcopy(network), **same | options)),
             (
                 f"csb {FEWER[0]}/{FEWER[1]}, {kind}",
                 Ours(copy.deepcopy(network), "csb", steps=FEWER[0], nudged_steps=FEWER[1], **options),
             ),
         ):
-            if kind == "bfloat16":
-                ours.session = Settling(ours.network, ours.energy, ours.session.relaxer)
             with precision(kind):
                 quality = cosine(ours.estimate(x[few], labels[few]).gradients, wanted)
             ways[name] = (kind, lambda ours=ours: ours.step(x, labels), quality)  # type: ignore[misc]

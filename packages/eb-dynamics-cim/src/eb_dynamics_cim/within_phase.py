@@ -16,6 +16,8 @@ from eb_core import IterativeRelaxer, Problem, Relaxation, State, configurable
 class WithinPhase(IterativeRelaxer):
     """Base of relaxers whose memory, under names that begin with `prefix`, lasts for one call."""
 
+    divisible = False
+
     prefix: ClassVar[str]
 
     def relax(

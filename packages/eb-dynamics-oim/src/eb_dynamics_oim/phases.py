@@ -23,6 +23,8 @@ class PhaseRelaxer(IterativeRelaxer):
     settled before they were read out.
     """
 
+    divisible = False  # velocities and step sizes belong to one phase, and so does the read-out with few bits
+
     tol: float = option(
         default=1e-3,
         help="a sample stops once max|dF/dphi| is at most this; 0 always runs all iterations",

@@ -1,9 +1,9 @@
 """The simulator: settling on this computer, by the relaxer itself.
 
-With `precision = "bfloat16"` a phase settles in two stages: products and convolutions first take bfloat16 copies of
-states and weights, which processors with matrix units multiply several times faster; the last `polish` iterations are
-in full precision. A settling network forgets where it came from, and so forgets the rounding. States, weights, input
-drives and gradients are never rounded, and energies and residuals are measured in full precision.
+With `precision = "bfloat16"` a phase settles in two stages. First products and convolutions take bfloat16 copies of
+states and weights, which processors with matrix units multiply several times faster; then the last `polish` iterations
+are in full precision. A settling network forgets where it came from, and so forgets the rounding. Weights, input drives
+and gradients are never rounded, and energies and residuals are measured in full precision.
 """
 
 from typing import Any, Literal
@@ -70,9 +70,11 @@ class MixedSession(Session):
                 problem.base(layer)
         with torch.autocast(problem.x.device.type, dtype=torch.bfloat16):
             found = rough.relax(problem, start, generator=generator)
+        dtype = problem.x.dtype
+        state = found.state.map(lambda value: value.to(dtype) if value.is_floating_point() else value)
         if fine is None:
-            return found
-        last = fine.relax(problem, found.state, generator=generator)
+            return attrs.evolve(found, state=state)
+        last = fine.relax(problem, state, generator=generator)
         return attrs.evolve(last, steps=found.steps + last.steps)
 
 
@@ -92,8 +94,10 @@ class Simulator(Backend):
     def why_not(self, energy: Energy, relaxer: Relaxer) -> str | None:
         if self.precision == "full":
             return None
-        if not isinstance(relaxer, IterativeRelaxer):
-            return "precision = bfloat16 divides a budget of iterations in two, and this dynamics has none"
+        if not isinstance(relaxer, IterativeRelaxer) or not relaxer.divisible:
+            return (
+                "precision = bfloat16 divides a phase in two, and this dynamics cannot be taken up in the middle of one"
+            )
         try:
             MixedSession.stages(relaxer, self.polish)
         except ValueError as error:

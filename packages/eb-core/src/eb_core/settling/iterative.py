@@ -6,6 +6,7 @@ and the loop ends with the last one; elsewhere the budget runs out, so that noth
 """
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -22,8 +23,13 @@ NUDGED_SHARE = 0.2
 
 @configurable
 class IterativeRelaxer(Relaxer):
-    """Base of relaxers that need to say only what one iteration does: implement `sweep`."""
+    """Base of relaxers that need to say only what one iteration does: implement `sweep`.
 
+    `divisible` says that a phase may be settled in two calls, the second from where the first ended: what the
+    iteration remembers, if anything, is handed on with the state, and nothing follows a schedule over the phase.
+    """
+
+    divisible: ClassVar[bool] = True
     steps: int = option(default=30, help="largest number of iterations in the free phase", unit="iterations", ge=1)
     nudged_steps: int = option(
         default=30, help="largest number of iterations in a nudged or clamped phase", unit="iterations", ge=1
