@@ -12,13 +12,13 @@ from eb_core import GradientEstimate, Network, Problem, TrainerSettings, make_ne
 from eb_core.training.optimiser import apply_gradients, make_optimiser
 
 SIDES, CLASSES = (32, 32), 10
-BATCH, BATCHES, RATE = 32, 300, 0.003
+BATCH, BATCHES, RATE = 32, 300, 0.0017
 """How the nets are trained: batch size, batches, learning rate of Adam times the root of the width."""
 
 
 def build(width: int, channels: int = 1) -> Network:
     """EBL's DCHN: 3x3 convolutions to width x (1, 2, 4, 4) channels, each with 2x2 max-pooling, and a dense edge."""
-    model = make("model", "dchn", width=width, growth=(1, 2, 4, 4), kernel=(3,), gain=(1.0,))
+    model = make("model", "dchn", width=width, growth=(1, 2, 4, 4), kernel=(3,), gain=(0.7,))
     generator = torch.Generator().manual_seed(0)
     return make_network(model, make("energy", "hopfield"), (channels, *SIDES), CLASSES, generator=generator)
 
