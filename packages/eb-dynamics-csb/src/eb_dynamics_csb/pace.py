@@ -24,6 +24,8 @@ CEILING = 0.85
 """Largest sigma / c that a step is chosen for."""
 FIRST = {"sequential": 1.05, "parallel": 1.1}
 """w of the iterations before."""
+PART = 8
+"""Samples of a large batch whose sigma is looked at together, to save memory."""
 SIGMA, AGE = "sigma", "age"
 """Names in the memory of a state, (B,) each: sigma of a sample, -1 while unknown; iterations of the phase so far."""
 
@@ -83,10 +85,16 @@ def begin(work: Workspace) -> int | None:
 
 def look(work: Workspace, before: Mapping[str, Tensor]) -> None:
     """Put sigma into memory, from the displacement of the iteration that began at `before`."""
-    state = work.state()
-    active = active_units(work.problem, state)
-    displacement = {name: work.units[name] - before[name] for name in active}
-    work.remember(SIGMA, power_step(work.problem.network, displacement, active, state=state))
+    state, batch = work.state(), work.problem.batch
+    size = PART if state.large else batch
+    found = []
+    for first in range(0, batch, size):
+        rows = torch.arange(first, min(first + size, batch), device=work.problem.x.device)
+        part = state.select(rows)
+        active = active_units(work.problem.select(rows), part)
+        displacement = {name: part[name] - before[name][rows] for name in active}
+        found.append(power_step(work.problem.network, displacement, active, state=part))
+    work.remember(SIGMA, torch.cat(found))
 
 
 def forget(state: State, *names: str) -> State:

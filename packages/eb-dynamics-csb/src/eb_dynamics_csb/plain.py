@@ -61,7 +61,7 @@ class PlainMotion:
         s, domain = work.units[name], work.energy.domain(work.layers[name])
         h, mu, dt = (_over(s, value) for value in (self._pace.h, self._pace.mu, self._pace.dt))
         if not self._pace.kept:
-            work.write(name, domain.project(s + h * force))
+            work.write(name, domain.project(torch.addcmul(s, force, h) if isinstance(h, Tensor) else s + h * force))
             return
         old = work.memory.get(momentum(name))
         y = dt * force if old is None else mu * old + dt * force

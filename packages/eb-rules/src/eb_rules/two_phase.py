@@ -33,7 +33,11 @@ class TwoPhase(Rule):
         default="centered", help="which two states are contrasted: (0, b), (-b, 0) or (-b, b)"
     )
     beta: float = option(default=0.2, help="strength b of the perturbation", unit="energy per cost", gt=0)
-    stacked: bool = option(default=True, help="settle both perturbed phases as one doubled batch where the backend can")
+    stacked: bool | None = option(
+        default=None,
+        help="settle both perturbed phases as one doubled batch where the backend can; none: while a batch has at most"
+        " half a million units",
+    )
     warm_start: bool = option(
         default=False, help="start the free phase from the last perturbed state of the batch before, as EBL's code does"
     )
@@ -82,7 +86,10 @@ class TwoPhase(Rule):
         self, session: Session, phases: list[Problem], free: State, generator: torch.Generator | None
     ) -> list[Relaxation]:
         """Each phase from the free state: one after the other, or all as one batch."""
-        if len(phases) == 1 or not (self.stacked and session.stacks):
+        stacked = self.stacked
+        if stacked is None:
+            stacked = not free.large
+        if len(phases) == 1 or not (stacked and session.stacks):
             return [session.settle(phase, free, generator=generator) for phase in phases]
         both = session.settle(Problem.stack(phases), State.cat([free] * len(phases)), generator=generator)
         return both.split(phases)

@@ -105,6 +105,7 @@ class IterativeRelaxer(Relaxer):
         recorder = _Recorder(problem, work) if trace else None
         if tol is None:
             self._advance(work, budget, recorder)
+            work.release()
             steps = torch.full((problem.batch,), budget, device=problem.x.device)
             return Relaxation(problem, work.state(), steps, trace=recorder.trace() if recorder else None)
         state, converged, steps = self._settle(work, budget, tol, recorder)
@@ -145,10 +146,13 @@ class IterativeRelaxer(Relaxer):
             elif 2 * int(settled.sum()) >= len(settled):
                 gone.append((rows[settled], work.state().select(settled), steps[settled]))
                 rows, steps, tol = rows[~settled], steps[~settled], tol[~settled]
-                work = work.select(~settled)
+                moving = work.select(~settled)
+                work.release()
+                work = moving
                 settled = torch.zeros_like(rows, dtype=torch.bool)
             elif bool(settled.any()):
                 work.freeze(settled)
+        work.release()
         if not gone:
             return work.state(), settled, steps
         everyone, states, counts = zip(*gone, (rows, work.state(), steps), strict=True)

@@ -6,6 +6,9 @@ import attrs
 import torch
 from torch import Tensor
 
+LARGE = 1 << 19
+"""Units of a batch above which its phases are no longer joined: it gains little then, and takes memory."""
+
 
 @attrs.frozen(eq=False)
 class State:
@@ -26,6 +29,11 @@ class State:
     def batch(self) -> int:
         """Number of samples."""
         return len(next(iter(self.units.values())))
+
+    @property
+    def large(self) -> bool:
+        """Whether several states of this size are better settled one by one than joined to one batch."""
+        return sum(value.numel() for value in self.units.values()) > LARGE
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "State":
         """The state with `function` applied to every tensor."""

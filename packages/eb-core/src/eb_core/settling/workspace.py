@@ -206,6 +206,10 @@ class Workspace:
         """Keep the units of these samples (B,) bool as they are from now on."""
         self.active = ~settled if self.active is None else self.active & ~settled
 
+    def release(self) -> None:
+        """Drop the plan at the end of a relaxation: it may point back here, and a cycle would keep all buffers."""
+        self.plan = None
+
     def select(self, rows: Tensor) -> "Workspace":
         """A workspace of the samples at `rows` alone."""
         part = Workspace(self.problem.select(rows), self.state().select(rows), self._generator)

@@ -9,7 +9,9 @@ so that both directions share one convolution. Weights lie channels last in memo
 does so, too: on CPUs and GPUs the faster layout. Scellier et al., NeurIPS 2023 (arXiv 2312.15103), Sec. 3.
 """
 
+import math
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any, Literal
 
 import torch
@@ -20,6 +22,8 @@ from torch.nn.grad import conv2d_weight
 from eb_core.things.edge import Edge
 from eb_core.things.winograd import Winograd
 
+MAP = 1 << 21
+"""Values of a map before pooling above which a batch is taken in parts for the gradient, to save memory."""
 Pool = Literal["max", "avg", "none"]
 
 
@@ -99,12 +103,18 @@ class Conv(Edge):
         return _added(back, plus)
 
     def gradient(self, u_pre: Tensor, u_post: Tensor) -> dict[str, Tensor]:
+        size = max(1, MAP // (self.weight.shape[0] * math.prod(self._map)))
+        parts = zip(u_pre.split(size), u_post.split(size), strict=True)  # type: ignore[no-untyped-call]
+        found = [self._weight_gradient(pre, post) for pre, post in parts]
+        return {"weight": reduce(Tensor.add_, found)}
+
+    def _weight_gradient(self, u_pre: Tensor, u_post: Tensor) -> Tensor:
         context = None if self.linear else self.drive_and_context(u_pre)[1]
         spread = self._unpooled(u_post, context)
-        found = conv2d_weight(  # type: ignore[no-untyped-call]
+        found: Tensor = conv2d_weight(  # type: ignore[no-untyped-call]
             self._enlarged(u_pre), list(self.weight.shape), spread, stride=self.stride, padding=self.padding
         )
-        return {"weight": found}
+        return found
 
     def _enlarged(self, u: Tensor) -> Tensor:
         if self.upscale == 1:

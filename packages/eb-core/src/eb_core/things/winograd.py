@@ -35,7 +35,8 @@ class Winograd:
     def __init__(self, weight: Tensor) -> None:
         half = 0.5
         g = weight.new_tensor([[1, 0, 0], [half, half, half], [half, -half, half], [0, 0, 1]])
-        self._kernels = torch.einsum("ia,ocab,jb->ijco", g, weight.detach(), g).flatten(0, 1).contiguous()
+        places = weight.detach().permute(2, 3, 0, 1).reshape(9, -1)
+        self._kernels = torch.mm(torch.kron(g, g), places).view(16, *weight.shape[:2])
 
     @staticmethod
     def pays(weight: Tensor, sides: Sequence[int]) -> bool:
@@ -46,11 +47,11 @@ class Winograd:
 
     def convolve(self, image: Tensor) -> Tensor:
         """W * image: (N, C, H, W) to (N, channels, H, W), channels last; H and W even."""
-        return self._filtered(image, self._kernels, PLACES)
+        return self._filtered(image, self._kernels.transpose(1, 2), PLACES)
 
     def transposed(self, image: Tensor) -> Tensor:
         """W' * image: (N, channels, H, W) to (N, C, H, W), channels last."""
-        return self._filtered(image, self._kernels.transpose(1, 2), TURNED)
+        return self._filtered(image, self._kernels, TURNED)
 
     @staticmethod
     def _filtered(image: Tensor, kernels: Tensor, places: Sequence[int]) -> Tensor:
