@@ -11,11 +11,17 @@ import numpy as np
 from eb_core import Data, Dataset, configurable, option
 from eb_datasets.augmentation import Augmentation
 
+MEAN, DEVIATION = np.float32(0.305), np.float32(0.376)
+"""Of the pixels of the training images."""
+
 
 @configurable
 class Digits(Dataset):
-    """1,433 training and 364 test images of shape (1, 8, 8) in [0, 1], ten classes; nothing to download."""
+    """1,433 training and 364 test images of shape (1, 8, 8), in [0, 1] unless normalised, ten classes; nothing to download."""
 
+    normalise: bool = option(
+        default=False, help="subtract the mean 0.305 and divide by the deviation 0.376 of the pixels"
+    )
     augment: bool = option(default=False, help="shift training images by up to a pixel each way, at random")
 
     def load(self, data_dir: Path | None = None) -> Data:
@@ -23,6 +29,8 @@ class Digits(Dataset):
 
         digits = load_digits()
         x = (digits.images / 16).astype(np.float32)[:, None]
+        if self.normalise:
+            x = (x - MEAN) / DEVIATION
         y = digits.target.astype(np.int64)
         test = np.zeros(len(y), dtype=bool)
         for digit in range(10):
