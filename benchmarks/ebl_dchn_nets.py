@@ -28,7 +28,7 @@ class Ours:
 
     Args:
         differentiated: iterations that tbp differentiates.
-        precision: of the simulator.
+        precision, polish: of the simulator.
         options: of the relaxer.
     """
 
@@ -43,13 +43,14 @@ class Ours:
         optimizer: str = "sgd",
         lr: float = 1e-9,
         precision: str = "full",
+        polish: int = 3,
         **options: Any,
     ) -> None:
         own: dict[str, dict[str, Any]] = {"bp": {}, "cl": {}, "tbp": {"steps": differentiated}}
         self.rule = make("rule", rule, **own.get(rule, {"beta": beta}))
         self.network, self.energy, self.cost = network, make("energy", "hopfield"), make("cost", "squared-error")
         weight = next(network.parameters())
-        self.session = make("backend", "simulator", precision=precision).open(
+        self.session = make("backend", "simulator", precision=precision, polish=polish).open(
             network, self.energy, make("relaxer", relaxer, **options), device=weight.device, dtype=weight.dtype
         )
         self.optimiser = make_optimiser(network, TrainerSettings(optimizer=optimizer, lr=lr))

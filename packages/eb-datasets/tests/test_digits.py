@@ -36,3 +36,12 @@ def test_augmented_digits_are_the_same_images_with_other_views_in_training() -> 
     views = shifted.augment(x, torch.Generator().manual_seed(0))
     assert views.shape == x.shape
     assert 0 < int((views == x).flatten(1).all(1).sum()) < 50
+
+
+def test_normalised_digits_have_mean_0_and_deviation_1() -> None:
+    data, plain = Digits(normalise=True).load(), Digits().load()
+    assert abs(float(data.train.x.mean())) < 2e-3
+    assert abs(float(data.train.x.std()) - 1) < 2e-3
+    assert data.test is not None
+    assert plain.test is not None
+    torch.testing.assert_close(data.test.x * 0.376 + 0.305, plain.test.x)

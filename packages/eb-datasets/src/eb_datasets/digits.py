@@ -17,7 +17,7 @@ MEAN, DEVIATION = np.float32(0.305), np.float32(0.376)
 
 @configurable
 class Digits(Dataset):
-    """1,433 training and 364 test images of shape (1, 8, 8), in [0, 1] unless normalised, ten classes; nothing to download."""
+    """1,433 training and 364 test images (1, 8, 8) in [0, 1] unless normalised, ten classes; nothing to download."""
 
     normalise: bool = option(
         default=False, help="subtract the mean 0.305 and divide by the deviation 0.376 of the pixels"

@@ -1,0 +1,112 @@
+"""What a C-EP step of a DCHN costs against a step of backpropagation at the same shape, and what each gain adds.
+
+    python benchmarks/dchn_steps.py [--width 128] [--batch 32] [--budget 15 8] [--threads 2] [--json FILE]
+
+Each way adds one thing to the one before: cSB in float32 with the library's convolutions and the phases as one doubled
+batch; minimal filtering on the wide edges (`eb_core/things/winograd.py`); the phases one after the other; bfloat16 but
+for the last three iterations of each phase; bfloat16 throughout. Random images, first weights, interleaved repeats,
+medians; beside each the cosine of its gradient to that of the first way in float64.
+"""
+
+import argparse
+import copy
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+from ebl_dchn_nets import SIDES, Ours, build
+from torch import Tensor
+
+from eb_core.things import winograd
+
+BETA, NEVER = 0.2, 1 << 30
+
+
+def ways(network: Any, budget: tuple[int, int]) -> dict[str, tuple[Ours, int]]:
+    """Name -> the step, and from which width on it filters."""
+
+    def csb(stacked: bool, precision: str = "full", polish: int = 3) -> Ours:
+        options: dict[str, Any] = {"steps": budget[0], "nudged_steps": budget[1], "tol": 0.0, "beta": BETA}
+        ours = Ours(copy.deepcopy(network), "csb", precision=precision, polish=polish, **options)
+        ours.rule = attrs.evolve(ours.rule, stacked=stacked)
+        return ours
+
+    return {
+        "float32, library, doubled batch": (csb(True), NEVER),
+        "and minimal filtering": (csb(True), winograd.WORTH),
+        "and one phase after the other": (csb(False), winograd.WORTH),
+        "bfloat16, last 3 iterations in full": (csb(False, "bfloat16"), winograd.WORTH),
+        "bfloat16 throughout": (csb(False, "bfloat16", 0), winograd.WORTH),
+        "bp": (Ours(copy.deepcopy(network), "csb", rule="bp"), NEVER),
+    }
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Milliseconds of a step, ratio to bp, and cosine, of each way."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(arguments.batch, 1, *SIDES, generator=generator)
+    labels = torch.randint(0, 10, (arguments.batch,), generator=generator)
+    network = build(arguments.width)
+    few, budget = slice(0, min(8, arguments.batch)), tuple(arguments.budget)
+    options: dict[str, Any] = {"steps": budget[0], "nudged_steps": budget[1], "tol": 0.0, "beta": BETA}
+    wanted = Ours(copy.deepcopy(network).double(), "csb", **options).estimate(x[few].double(), labels[few]).gradients
+    times: dict[str, list[float]] = {}
+    tried = ways(network, budget)
+    cosines = {
+        name: _with(worth, lambda ours=ours: cosine(ours, x[few], labels[few], wanted))
+        for name, (ours, worth) in tried.items()
+        if name != "bp"
+    }
+    for index in range(arguments.repeats + 1):
+        for name, (ours, worth) in tried.items():
+            begun = time.perf_counter()
+            _with(worth, lambda ours=ours: ours.step(x, labels))
+            if index:
+                times.setdefault(name, []).append(time.perf_counter() - begun)
+    middle = {name: 1e3 * statistics.median(found) for name, found in times.items()}
+    return {
+        name: {"ms": value, "against bp": value / middle["bp"], "cosine": cosines.get(name)}
+        for name, value in middle.items()
+    }
+
+
+def _with(worth: int, call: Callable[[], Any]) -> Any:
+    before, winograd.WORTH = winograd.WORTH, worth
+    try:
+        return call()
+    finally:
+        winograd.WORTH = before
+
+
+def cosine(ours: Ours, x: Tensor, labels: Tensor, wanted: Any) -> float:
+    """Of all parameters together."""
+    found = ours.estimate(x, labels).gradients
+    mine, theirs = (torch.cat([gradients[name].double().flatten() for name in wanted]) for gradients in (found, wanted))
+    return float(torch.cosine_similarity(mine, theirs, dim=0))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--width", type=int, default=128)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--budget", type=int, nargs=2, default=(15, 8), help="free and nudged iterations")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    facts = {"width": arguments.width, "batch": arguments.batch, "budget": list(arguments.budget)}
+    text = json.dumps({**facts, "load": os.getloadavg(), "ways": measure(arguments)}, indent=2)
+    print(text)
+    if arguments.json:
+        arguments.json.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
