@@ -66,3 +66,18 @@ def test_an_edge_that_leaves_nothing_of_the_image_says_so() -> None:
 @pytest.mark.parametrize(("side", "even"), [(8, True), (7, False)])
 def test_an_edge_knows_whether_it_leaves_a_row_out(side: int, even: bool) -> None:
     assert Conv("a", "b", (1, side, side), 1).even is even
+
+
+@pytest.mark.parametrize("pool", ["max", "avg"])
+def test_the_gradient_of_a_large_batch_is_taken_in_parts(pool: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    edge = Conv("a", "b", (2, 6, 6), 3, pool=pool).double()  # type: ignore[arg-type]
+    edge.init_(1.0, torch.Generator().manual_seed(0))
+    u_pre = torch.rand(7, 2, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    u_post = torch.rand(7, 3, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    whole = edge.gradient(u_pre, u_post)["weight"]
+    monkeypatch.setattr("eb_core.things.conv.MAP", 3 * 36 * 2)
+    parts: list[int] = []
+    plain = edge._weight_gradient
+    monkeypatch.setattr(edge, "_weight_gradient", lambda pre, post: parts.append(len(pre)) or plain(pre, post))
+    torch.testing.assert_close(edge.gradient(u_pre, u_post)["weight"], whole, rtol=0, atol=1e-13)
+    assert parts == [2, 2, 2, 1]

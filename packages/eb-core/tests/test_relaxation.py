@@ -1,13 +1,31 @@
 """A relaxation measures energy and residual when asked, of its own state, and never with other weights."""
 
+import gc
+import weakref
+from typing import Any, ClassVar
+
 import pytest
 import torch
 from foreign_physics import Descent, Phases, Springs
 
-from eb_core import Energy, Problem, Relaxation, State, UsageError
+from eb_core import Energy, IterativeRelaxer, Problem, Relaxation, State, UsageError, Workspace, configurable
 from eb_core.testing import free_problem
 from eb_core.testing.problems import nudged, residual_by_autograd
 from eb_core.things.squared_error import SquaredError
+
+
+@configurable
+class Planning(IterativeRelaxer):
+    """Block descent with a plan that holds its workspace; the workspaces are noted."""
+
+    seen: ClassVar[list[Any]] = []
+
+    def sweep(self, work: Workspace) -> None:
+        if work.plan is None:
+            work.plan = [work]
+            self.seen.append(weakref.ref(work))
+        for layer in work.layers:
+            work.write(layer, work.minimized(layer))
 
 
 @pytest.mark.parametrize("energy", [Springs(), Phases()], ids=["springs", "phases"])
@@ -55,3 +73,17 @@ def test_a_stacked_relaxation_splits_into_those_of_its_phases() -> None:
             torch.testing.assert_close(part.state[name], alone.state[name], rtol=0, atol=1e-13)
         torch.testing.assert_close(part.energy, alone.energy, rtol=0, atol=1e-13)
         torch.testing.assert_close(part.residual, alone.residual, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("tol", [0.0, 1e-3])
+def test_buffers_of_a_relaxation_go_with_it_even_if_the_plan_points_back(tol: float) -> None:
+    seen = Planning.seen
+    seen.clear()
+    gc.collect()
+    gc.disable()
+    try:
+        Planning(steps=40, nudged_steps=3, tol=tol).relax(free_problem(Springs(), "one hidden layer"))
+        assert len(seen) >= 1
+        assert all(one() is None for one in seen)
+    finally:
+        gc.enable()

@@ -270,3 +270,15 @@ def test_every_component_of_this_package_loads_and_the_recipe_is_that_of_the_pap
     relaxer = resolved["relaxer"]
     assert (relaxer.update, relaxer.steps, relaxer.nudged_steps, relaxer.nudge) == ("parallel", 20, 15, "iterated")
     assert layer.sections["trainer"]["batch_size"][0] == 128
+
+
+def test_sigma_of_a_large_batch_is_looked_at_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = free_problem(HopfieldEnergy(), "max-pooling")
+    whole = CSB(steps=5, tol=0.0).relax(free).state
+    monkeypatch.setattr("eb_core.settling.state.LARGE", 1)
+    monkeypatch.setattr("eb_dynamics_csb.pace.PART", 4)
+    parts = CSB(steps=5, tol=0.0).relax(free).state
+    assert free.batch > 4
+    torch.testing.assert_close(parts.memory[SIGMA], whole.memory[SIGMA], rtol=0, atol=1e-12)
+    for name, value in whole.units.items():
+        torch.testing.assert_close(parts[name], value, rtol=0, atol=1e-12)

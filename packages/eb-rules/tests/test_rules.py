@@ -139,6 +139,24 @@ def test_the_doubled_batch_really_runs_where_the_backend_can_and_only_there() ->
     assert batches == [6, 12, 6, 6, 6]
 
 
+def test_large_batches_are_settled_one_phase_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, target, session = setting()
+    free = session.settle(problem).state
+    units = sum(value.numel() for value in free.units.values())
+    for limit, phases in ((units, ["one batch"]), (units - 1, ["minus", "plus"])):
+        monkeypatch.setattr("eb_core.settling.state.LARGE", limit)
+        seen: list[int] = []
+        settle = session.settle
+        monkeypatch.setattr(
+            session,
+            "settle",
+            lambda one, *rest, seen=seen, settle=settle, **more: seen.append(one.batch) or settle(one, *rest, **more),
+        )
+        EquilibriumPropagation().estimate(session, problem.x, target, COST)
+        monkeypatch.undo()
+        assert seen == [6, *([12] if len(phases) == 1 else [6, 6])]
+
+
 def test_a_warm_start_begins_at_the_last_perturbed_state_of_the_batch_before() -> None:
     problem, target, session = setting()
     cold = EquilibriumPropagation().estimate(session, problem.x, target, COST)
