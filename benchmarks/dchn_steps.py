@@ -20,19 +20,17 @@ from typing import Any
 
 import attrs
 import torch
-from ebl_dchn_nets import SIDES, Ours, build
-from torch import Tensor
+from ebl_dchn_nets import SIDES, Ours, build, cosine
 
 from eb_core.things import winograd
 
 BETA, NEVER = 0.2, 1 << 30
 
 
-def ways(network: Any, budget: tuple[int, int]) -> dict[str, tuple[Ours, int]]:
+def ways(network: Any, options: dict[str, Any]) -> dict[str, tuple[Ours, int]]:
     """Name -> the step, and from which width on it filters."""
 
     def csb(stacked: bool, precision: str = "full", polish: int = 3) -> Ours:
-        options: dict[str, Any] = {"steps": budget[0], "nudged_steps": budget[1], "tol": 0.0, "beta": BETA}
         ours = Ours(copy.deepcopy(network), "csb", precision=precision, polish=polish, **options)
         ours.rule = attrs.evolve(ours.rule, stacked=stacked)
         return ours
@@ -57,9 +55,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     options: dict[str, Any] = {"steps": budget[0], "nudged_steps": budget[1], "tol": 0.0, "beta": BETA}
     wanted = Ours(copy.deepcopy(network).double(), "csb", **options).estimate(x[few].double(), labels[few]).gradients
     times: dict[str, list[float]] = {}
-    tried = ways(network, budget)
+    tried = ways(network, options)
     cosines = {
-        name: _with(worth, lambda ours=ours: cosine(ours, x[few], labels[few], wanted))
+        name: _with(worth, lambda ours=ours: cosine(ours.estimate(x[few], labels[few]).gradients, wanted))
         for name, (ours, worth) in tried.items()
         if name != "bp"
     }
@@ -82,13 +80,6 @@ def _with(worth: int, call: Callable[[], Any]) -> Any:
         return call()
     finally:
         winograd.WORTH = before
-
-
-def cosine(ours: Ours, x: Tensor, labels: Tensor, wanted: Any) -> float:
-    """Of all parameters together."""
-    found = ours.estimate(x, labels).gradients
-    mine, theirs = (torch.cat([gradients[name].double().flatten() for name in wanted]) for gradients in (found, wanted))
-    return float(torch.cosine_similarity(mine, theirs, dim=0))
 
 
 def main() -> None:

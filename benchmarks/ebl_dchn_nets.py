@@ -72,6 +72,12 @@ class Ours:
         return estimate
 
 
+def cosine(estimate: Any, wanted: Any) -> float:
+    """Of two gradients, all parameters together."""
+    mine, theirs = (torch.cat([found[name].double().flatten() for name in wanted]) for found in (estimate, wanted))
+    return float(torch.cosine_similarity(mine, theirs, dim=0))
+
+
 def images(data_dir: Path | None) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """MNIST padded to 32x32 and normalised, training and test split, each in a random order."""
     found = make("dataset", "mnist", normalise=True, pad=True).load(data_dir)

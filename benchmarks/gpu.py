@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ebl_dchn_nets import SIDES, Ours, build
+from ebl_dchn_nets import SIDES, Ours, build, cosine
 from ebl_reference import Reference
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
@@ -32,7 +32,7 @@ from eb_core import Conv, Network
 
 BETA, CHANNELS = 0.25, 3
 FEWER = (15, 8)
-"""Free and nudged iterations of cSB, whose gradient on trained nets is as good as 60 and 20 asynchronous ones."""
+"""Free and nudged iterations of cSB at its chosen pace; see docs/performance.md for what its gradient is worth."""
 
 
 @contextlib.contextmanager
@@ -84,12 +84,6 @@ def convolutions(network: Network, batch: int, budget: tuple[int, int]) -> Calla
                     F.conv_transpose2d(v, weight, padding=1)
 
     return run
-
-
-def cosine(estimate: Any, wanted: Any) -> float:
-    """Of all parameters together."""
-    mine, theirs = (torch.cat([found[name].double().flatten() for name in wanted]) for found in (estimate, wanted))
-    return float(torch.cosine_similarity(mine, theirs, dim=0))
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -37,4 +37,5 @@ def averaged(
     steps = torch.full((problem.batch,), budget, device=problem.x.device)
     recorded = Trace(torch.stack(energies), torch.stack(residuals)) if trace else None
     result = Relaxation(problem, mean(last, work), steps, trace=recorded)
+    work.release()
     return result if tol is None else attrs.evolve(result, converged=result.residual <= tol)

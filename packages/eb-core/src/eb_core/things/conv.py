@@ -105,8 +105,7 @@ class Conv(Edge):
     def gradient(self, u_pre: Tensor, u_post: Tensor) -> dict[str, Tensor]:
         size = max(1, MAP // (self.weight.shape[0] * math.prod(self._map)))
         parts = zip(u_pre.split(size), u_post.split(size), strict=True)  # type: ignore[no-untyped-call]
-        found = [self._weight_gradient(pre, post) for pre, post in parts]
-        return {"weight": reduce(Tensor.add_, found)}
+        return {"weight": reduce(Tensor.add_, (self._weight_gradient(pre, post) for pre, post in parts))}
 
     def _weight_gradient(self, u_pre: Tensor, u_post: Tensor) -> Tensor:
         context = None if self.linear else self.drive_and_context(u_pre)[1]
