@@ -1,6 +1,7 @@
 """`eb doctor`: is everything here, does every component load, and what to do about what does not."""
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 from typing import Any
@@ -72,5 +73,15 @@ def _facts() -> dict[str, str]:
         facts["torch"] = f"{torch.__version__}, {torch.get_num_threads()} threads, {gpu}"
     except Exception as error:  # noqa: BLE001 - a damaged torch raises anything; to say so is this command's task
         facts["torch"] = f"cannot be used: {type(error).__name__}: {error}"
+    facts["kernels"] = _kernels()
     facts |= {name: value for name, value in sorted(os.environ.items()) if name.startswith("EB_")}
     return facts
+
+
+def _kernels() -> str:
+    """Which compiled kernels serve, or why none does."""
+    if importlib.util.find_spec("eb_native") is None:
+        return "none: pip install eb-native for faster convolutional nets"
+    import eb_native
+
+    return eb_native.KERNELS[0][1] if eb_native.KERNELS else f"none: {eb_native.REASON}"

@@ -11,7 +11,7 @@ does so, too: on CPUs and GPUs the faster layout. Scellier et al., NeurIPS 2023 
 
 import math
 from collections.abc import Sequence
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any, Literal
 
 import torch
@@ -20,11 +20,27 @@ from torch.nn import functional as F  # noqa: N812
 from torch.nn.grad import conv2d_weight
 
 from eb_core.things.edge import Edge
+from eb_core.things.sparse import SparseConv, indices_of, kernels
 from eb_core.things.winograd import Winograd
 
 MAP = 1 << 21
 """Values of a map before pooling above which a batch is taken in parts for the gradient, to save memory."""
 Pool = Literal["max", "avg", "none"]
+
+
+class _Ways:
+    """Faster ways than the library's convolution, for one state of the weights, each made when it is first wanted."""
+
+    def __init__(self, weight: Tensor, sides: Sequence[int]) -> None:
+        self._weight, self._sides = weight, sides
+
+    @cached_property
+    def sparse(self) -> SparseConv | None:
+        return SparseConv(self._weight, kernels()[0]) if SparseConv.fits(self._weight) else None
+
+    @cached_property
+    def winograd(self) -> Winograd | None:
+        return Winograd(self._weight) if Winograd.pays(self._weight, self._sides) else None
 
 
 class Conv(Edge):
@@ -75,8 +91,8 @@ class Conv(Edge):
             raise ValueError(
                 f"nothing is left of an image of {tuple(sides)} after kernel {kernel} and pooling '{pool}'"
             )
-        self._may_filter = stride == 1 and padding == 1 and upscale == 1
-        self._filters: tuple[tuple[Any, ...], Winograd] | None = None
+        self._may_be_fast = stride == 1 and padding == 1 and upscale == 1
+        self._known: tuple[tuple[Any, ...], _Ways] | None = None
         weight = torch.zeros(channels, pre_shape[0], kernel, kernel)
         self.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last))
 
@@ -84,17 +100,25 @@ class Conv(Edge):
         return _added(self._pooled(self._convolved(u_pre)), plus)
 
     def drive_and_context(self, u_pre: Tensor) -> tuple[Tensor, Any]:
-        """`drive`, and for max-pooling the places of the maxima in the map."""
+        """`drive`, and for max-pooling the places of the maxima: in the map, int64, or in their squares, uint8."""
         if self.linear:
             return self.drive(u_pre), None
+        ways = self._ways()
+        if ways and ways.sparse and self.even:
+            sparse = ways.sparse
+            return sparse.pooled(u_pre) if sparse.pays(u_pre) else sparse.maxima(self._convolved(u_pre))
         drive, places = F.max_pool2d(self._convolved(u_pre), 2, return_indices=True)
         return drive, places
 
     def pullback(self, u_post: Tensor, plus: Tensor | None = None, context: Any = None) -> Tensor:
+        ways = self._ways()
+        if ways and ways.sparse and context is not None and context.dtype == torch.uint8:
+            return _added(ways.sparse.transposed(u_post, context), plus)
         spread = self._unpooled(u_post, context)
-        winograd = self._winograd()
-        if winograd:
-            return _added(winograd.transposed(spread), plus)
+        if ways and ways.sparse and ways.sparse.pays(spread):
+            return _added(ways.sparse.transposed(spread), plus)
+        if ways and ways.winograd:
+            return _added(ways.winograd.transposed(spread), plus)
         back = F.conv_transpose2d(
             spread, self.weight, stride=self.stride, padding=self.padding, output_padding=self._rest
         )
@@ -121,21 +145,23 @@ class Conv(Edge):
         return u.repeat_interleave(self.upscale, 2).repeat_interleave(self.upscale, 3)
 
     def _convolved(self, u: Tensor) -> Tensor:
-        winograd = self._winograd()
-        if winograd:
-            return winograd.convolve(u)
+        ways = self._ways()
+        if ways and ways.sparse and ways.sparse.pays(u):
+            return ways.sparse.convolve(u)
+        if ways and ways.winograd:
+            return ways.winograd.convolve(u)
         return F.conv2d(self._enlarged(u), self.weight, stride=self.stride, padding=self.padding)
 
-    def _winograd(self) -> Winograd | None:
-        """The fast way for wide edges, or None where the library's convolution serves: that one can record."""
+    def _ways(self) -> _Ways | None:
+        """Ways with the present weights, or None where autograd or autocast want the library's convolution."""
         weight = self.weight
         plain = torch.is_grad_enabled() or torch.is_autocast_enabled(weight.device.type)
-        if plain or not self._may_filter or not Winograd.pays(weight, self._map):
+        if plain or not self._may_be_fast:
             return None
         now = (weight._version, weight.data_ptr(), weight.dtype)
-        if self._filters is None or self._filters[0] != now:
-            self._filters = (now, Winograd(weight))
-        return self._filters[1]
+        if self._known is None or self._known[0] != now:
+            self._known = (now, _Ways(weight, self._map))
+        return self._known[1]
 
     def _pooled(self, image: Tensor) -> Tensor:
         if self.pool == "none":
@@ -147,6 +173,8 @@ class Conv(Edge):
         if self.pool == "none":
             return v
         if places is not None:
+            if places.dtype == torch.uint8:
+                places = indices_of(places, self._map)
             return F.max_unpool2d(v, places, [2, 2], output_size=self._map)
         spread = (v / 4).repeat_interleave(2, 2).repeat_interleave(2, 3)
         odd = (self._map[1] % 2, self._map[0] % 2)

@@ -1,0 +1,196 @@
+/* 3x3 convolutions, one zero around the image, of images with many zeros: work for what is not zero only.
+
+   A list of (value, channel) for each pixel; each entry adds value x 3x3 weights to the window around its pixel, LANES
+   output channels at a time, nine sums in registers. A block of BLOCK channels' weights stays in the first cache while
+   all samples of a group pass by. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <immintrin.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK 64              /* input channels whose weights are in use at a time: 36 KB at 16 lanes */
+#define MAX_GROUP 64          /* samples that share them */
+#define MAPS (256 << 10)      /* bytes of their maps: half of a usual second cache at most */
+#define SPARE 16              /* a list is written 16 entries at a time */
+
+struct job {
+    const float *image;       /* (samples, height, width, inputs), or half as high and wide if there are places */
+    const uint8_t *places;    /* where in its 2x2 square each value stands (0 to 3), or NULL */
+    const float *weights;     /* (blocks of outputs, inputs, 9, lanes) */
+    float *out;               /* (samples, height, width, outputs), or half as high and wide if out_places */
+    uint8_t *out_places;      /* where the maximum of each square was, or NULL: no pooling */
+    int samples, height, width, inputs, outputs;
+};
+
+struct lists {
+    float *value;
+    int32_t *offset;
+    int32_t *count;
+};
+
+#define LANES 16
+#define PACKED
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx2,fma,popcnt")))
+#define NAME(x) x##_avx512
+#include "_kernel.h"
+#undef LANES
+#undef PACKED
+#undef TARGET
+#undef NAME
+#define LANES 8
+#define TARGET __attribute__((target("avx2,fma")))
+#define NAME(x) x##_avx2
+#include "_kernel.h"
+
+struct kernel {
+    const char *name;
+    int lanes;
+    void (*gather)(const struct job *, int, struct lists);
+    void (*work)(const struct job *, int, int, int, const struct lists *, float *);
+    void (*pool)(const struct job *, int);
+};
+
+static const struct kernel KERNELS[] = {
+    {"avx512", 16, gather_avx512, work_avx512, pool_avx512},
+    {"avx2", 8, gather_avx2, work_avx2, pool_avx2},
+};
+
+static int supported(int index)
+{
+    if (index == 0)
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512vl");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+/* Returns 0, or -1 where there is no memory. */
+static int run(const struct job *job, const struct kernel *kernel, int threads)
+{
+    size_t pixels = (size_t)job->height * job->width;
+    size_t entries = (job->places ? pixels / 4 : pixels) * job->inputs + SPARE;
+    size_t counts = pixels * ((job->inputs + BLOCK - 1) / BLOCK);
+    size_t map = (size_t)(job->height + 2) * (job->width + 2) * kernel->lanes;
+    int blocks = (job->outputs + kernel->lanes - 1) / kernel->lanes;
+    int group = MAPS / (map * sizeof(float));
+    group = group < 1 ? 1 : group > MAX_GROUP ? MAX_GROUP : group;
+    while (group > 1 && blocks * ((job->samples + group - 1) / group) < threads)
+        group = (group + 1) / 2;
+    group = group > job->samples ? job->samples : group;
+    int tasks = blocks * ((job->samples + group - 1) / group);
+
+    float *values = malloc(job->samples * entries * sizeof(float));
+    int32_t *offsets = malloc(job->samples * entries * sizeof(int32_t));
+    int32_t *found = malloc(job->samples * counts * sizeof(int32_t));
+    struct lists *lists = malloc(job->samples * sizeof(struct lists));
+    float *maps = NULL;
+    int failed = posix_memalign((void **)&maps, 64, threads * group * map * sizeof(float));
+    if (!values || !offsets || !found || !lists || failed) {
+        free(values), free(offsets), free(found), free(lists), free(failed ? NULL : maps);
+        return -1;
+    }
+#pragma omp parallel num_threads(threads)
+    {
+#ifdef _OPENMP
+        float *mine = maps + omp_get_thread_num() * group * map;
+#else
+        float *mine = maps;
+#endif
+#pragma omp for schedule(dynamic)
+        for (int sample = 0; sample < job->samples; sample++) {
+            lists[sample] = (struct lists){values + sample * entries, offsets + sample * entries,
+                                           found + sample * counts};
+            kernel->gather(job, sample, lists[sample]);
+        }
+#pragma omp for schedule(dynamic)
+        for (int task = 0; task < tasks; task++) {
+            int first = task / blocks * group;
+            int last = first + group < job->samples ? first + group : job->samples;
+            kernel->work(job, task % blocks, first, last, lists, mine);
+        }
+    }
+    free(values), free(offsets), free(found), free(lists), free(maps);
+    return 0;
+}
+
+static int allowed(int index)
+{
+    if (index >= 0 && index < 2 && supported(index))
+        return 1;
+    PyErr_Format(PyExc_ValueError, "this processor has no kernel %d", index);
+    return 0;
+}
+
+static PyObject *convolve(PyObject *module, PyObject *args)
+{
+    struct job job;
+    Py_ssize_t image, places, weights, out, out_places;
+    int index, threads, failed;
+    if (!PyArg_ParseTuple(args, "innnnniiiiii", &index, &image, &places, &weights, &out, &out_places, &job.samples,
+                          &job.height, &job.width, &job.inputs, &job.outputs, &threads))
+        return NULL;
+    if (!allowed(index))
+        return NULL;
+    job.image = (const float *)image, job.places = (const uint8_t *)places, job.weights = (const float *)weights;
+    job.out = (float *)out, job.out_places = (uint8_t *)out_places;
+    Py_BEGIN_ALLOW_THREADS
+    failed = run(&job, KERNELS + index, threads < 1 ? 1 : threads);
+    Py_END_ALLOW_THREADS
+    if (failed)
+        return PyErr_NoMemory();
+    Py_RETURN_NONE;
+}
+
+static PyObject *pool(PyObject *module, PyObject *args)
+{
+    struct job job = {0};
+    Py_ssize_t image, out, out_places;
+    int index, threads;
+    if (!PyArg_ParseTuple(args, "innniiiii", &index, &image, &out, &out_places, &job.samples, &job.height, &job.width,
+                          &job.inputs, &threads))
+        return NULL;
+    if (!allowed(index))
+        return NULL;
+    job.image = (const float *)image, job.out = (float *)out, job.out_places = (uint8_t *)out_places;
+    Py_BEGIN_ALLOW_THREADS
+#pragma omp parallel for num_threads(threads < 1 ? 1 : threads)
+    for (int sample = 0; sample < job.samples; sample++)
+        KERNELS[index].pool(&job, sample);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef METHODS[] = {
+    {"pool", pool, METH_VARARGS,
+     "pool(kernel, image, out, out_places, samples, height, width, channels, threads)\n\n"
+     "Maxima of 2x2 squares and their places; at least as many channels as lanes."},
+    {"convolve", convolve, METH_VARARGS,
+     "convolve(kernel, image, places, weights, out, out_places, samples, height, width, inputs, outputs, threads)\n\n"
+     "Addresses and sizes as in `struct job`; places and out_places may be 0."},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef MODULE = {PyModuleDef_HEAD_INIT, "_sparse", NULL, -1, METHODS, NULL, NULL, NULL, NULL};
+
+PyMODINIT_FUNC PyInit__sparse(void)
+{
+    PyObject *module = PyModule_Create(&MODULE), *kernels = PyList_New(0);
+    if (!module || !kernels)
+        return NULL;
+    __builtin_cpu_init();
+    for (int index = 0; index < 2; index++) {
+        PyObject *entry = supported(index) ? Py_BuildValue("(isi)", index, KERNELS[index].name, KERNELS[index].lanes)
+                                           : NULL;
+        if (entry && PyList_Append(kernels, entry))
+            return NULL;
+        Py_XDECREF(entry);
+    }
+    if (PyModule_AddObject(module, "KERNELS", kernels))
+        return NULL;
+    return module;
+}
