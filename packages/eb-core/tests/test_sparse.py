@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
+from torch.nn.grad import conv2d_weight
 
 from eb_core import Conv
 from eb_core.things import sparse
@@ -57,6 +58,9 @@ def test_pooling_and_its_adjoint(
     values = random(*found.shape, zeros=0.3)
     spread = F.max_unpool2d(values, indices, [2, 2], output_size=(height, width))
     assert close(fast.transposed(values, places), F.conv_transpose2d(spread, weight, padding=1))
+    slope = conv2d_weight(image, list(weight.shape), spread, padding=1)  # type: ignore[no-untyped-call]
+    assert close(fast.gradient(image, values, places), slope)
+    assert close(fast.gradient(image, spread), slope)
 
 
 @EVERY
@@ -100,7 +104,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         plain = getattr(SparseConv, name)
         monkeypatch.setattr(SparseConv, name, lambda *given: (noted.append(name), plain(*given))[1])
 
-    for name in ("convolve", "pooled", "maxima", "transposed"):
+    for name in ("convolve", "pooled", "maxima", "transposed", "gradient"):
         note(name)
     return noted
 
@@ -114,8 +118,8 @@ def edge(sides: tuple[int, int] = (8, 6), **options: object) -> Conv:
 @pytest.mark.parametrize(
     ("pool", "zeros", "used"),
     [
-        ("max", 0.7, ["pooled", "transposed"]),
-        ("max", 0.0, ["maxima", "transposed"]),
+        ("max", 0.7, ["pooled", "transposed", "pooled", "gradient"]),
+        ("max", 0.0, ["maxima", "transposed", "maxima", "gradient"]),
         ("avg", 0.7, ["convolve", "transposed"]),
         ("none", 0.7, ["convolve", "transposed"]),
         ("none", 0.0, []),
@@ -127,15 +131,18 @@ def test_an_edge_uses_them_where_there_are_zeros(pool: str, zeros: float, used: 
     back = random(4, *wide.post_shape, zeros=zeros)
     drive, context = wide.drive_and_context(image)
     returned = wide.pullback(back, context=context)
+    slope = wide.gradient(image, back)["weight"]
     assert calls == used
     with torch.enable_grad():
         plain, places = wide.drive_and_context(image)
         recorded = wide.pullback(back, context=places)
         mixed = wide.pullback(back, context=context)
+        derived = wide.gradient(image, back)["weight"]
     assert calls == used
     assert close(drive, plain.detach())
     assert close(returned, recorded.detach())
     assert close(mixed, recorded.detach())
+    assert close(slope, derived.detach())
 
 
 @torch.no_grad()

@@ -87,7 +87,7 @@ def test_narrow_edges_and_odd_images_do_not(monkeypatch: pytest.MonkeyPatch, cal
     monkeypatch.setattr(winograd, "WORTH", 300)
     edge(pool="none").drive(random(2, 3, 8, 6))
     assert not calls
-    assert Winograd.pays(torch.empty(512, 256, 3, 3), (8, 8))
+    assert Winograd.fits(torch.empty(512, 256, 3, 3), (8, 8))
 
 
 @torch.no_grad()

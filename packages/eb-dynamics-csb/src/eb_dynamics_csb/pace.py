@@ -24,7 +24,7 @@ CEILING = 0.85
 """Largest sigma / c that a step is chosen for."""
 FIRST = {"sequential": 1.05, "parallel": 1.1}
 """w of the iterations before."""
-PART = 8
+PART = 4
 """Samples of a large batch whose sigma is looked at together, to save memory."""
 SIGMA, AGE = "sigma", "age"
 """Names in the memory of a state, (B,) each: sigma of a sample, -1 while unknown; iterations of the phase so far."""

@@ -1,8 +1,8 @@
 """Compiled kernels of eb-core; an empty tuple of `KERNELS` says that there are none here, `REASON` why.
 
-`KERNELS` holds (index, name, lanes) for each instruction set of this processor, best first. `convolve` and `pool` take
-addresses: `eb_core.things.sparse` is what calls them. Import torch first: its OpenMP library, and the threads that wait
-in it, then serve here, too.
+`KERNELS` holds (index, name, lanes) for each instruction set of this processor, best first. `convolve`, `gradient` and
+`pool` take addresses: `eb_core.things.sparse` is what calls them. Import torch first: its OpenMP library, and the
+threads that wait in it, then serve here, too.
 """
 
 try:
@@ -11,5 +11,6 @@ except ImportError as fault:
     KERNELS: tuple[tuple[int, str, int], ...] = ()
     REASON = f"not built: {fault}"
 else:
-    KERNELS, convolve, pool = tuple(_sparse.KERNELS), _sparse.convolve, _sparse.pool
+    KERNELS = tuple(_sparse.KERNELS)
+    convolve, gradient, pool = _sparse.convolve, _sparse.gradient, _sparse.pool
     REASON = "" if KERNELS else "this processor has neither AVX2 nor AVX-512"

@@ -1,4 +1,4 @@
-/* Lists of what is not zero, and their scattering, for one instruction set. Included once for each.
+/* Lists of what is not zero, and what is summed over them, for one instruction set. Included once for each.
 
    LANES    channels at a time
    TARGET   attribute that compiles a function for the instruction set
@@ -163,4 +163,67 @@ TARGET static void NAME(work)(const struct job *job, int block, int first, int l
     }
     for (int sample = 0; sample < samples; sample++)
         NAME(deliver)(job, first + sample, block, maps + sample * map);
+}
+
+/* Adds value x 3x3 window of the map for every entry of one list. */
+TARGET static inline void NAME(sum)(float *sums, const float *map, size_t row, const float *value,
+                                    const int32_t *offset, int count)
+{
+#define SUM(k) (*(NAME(vec) *)(sums + (k) * LANES))
+#define AT(i, j) (*(const NAME(vec) *)(window + (i) * row + (j) * LANES))
+    NAME(vec) a = SUM(0), b = SUM(1), c = SUM(2), d = SUM(3), e = SUM(4), f = SUM(5), g = SUM(6), h = SUM(7), i = SUM(8);
+    for (int entry = 0; entry < count; entry++) {
+        const float *window = map + offset[entry];
+        float x = value[entry];
+        a += x * AT(0, 0), b += x * AT(0, 1), c += x * AT(0, 2);
+        d += x * AT(1, 0), e += x * AT(1, 1), f += x * AT(1, 2);
+        g += x * AT(2, 0), h += x * AT(2, 1), i += x * AT(2, 2);
+    }
+    SUM(0) = a, SUM(1) = b, SUM(2) = c, SUM(3) = d, SUM(4) = e, SUM(5) = f, SUM(6) = g, SUM(7) = h, SUM(8) = i;
+#undef SUM
+#undef AT
+}
+
+/* The entries of one sample by channel of `image`: value, and where its window begins in a framed map. */
+TARGET static void NAME(sort)(const struct job *job, int sample, struct lists lists)
+{
+    int side = job->places ? 2 : 1, rows = job->height / side, columns = job->width / side, pixels = rows * columns;
+    const float *image = job->image + (size_t)sample * pixels * job->inputs;
+    const uint8_t *places = job->places ? job->places + (size_t)sample * pixels * job->inputs : NULL;
+    int row = (job->width + 2) * LANES;
+    memset(lists.count, 0, job->inputs * sizeof(int32_t));
+    for (int pixel = 0; pixel < pixels; pixel++) {
+        int corner = pixel / columns * side * row + pixel % columns * side * LANES;
+        const int32_t window[4] = {corner, corner + LANES, corner + row, corner + row + LANES};
+        for (int c = 0; c < job->inputs; c++, image++) {
+            size_t at = (size_t)c * pixels + lists.count[c];
+            lists.value[at] = *image;
+            lists.offset[at] = window[places ? *places++ : 0];
+            lists.count[c] += *image != 0;
+        }
+    }
+}
+
+/* Weight gradient between all channels of `image` and one block of those of `other`, into (inputs, 9, outputs);
+   `map` holds a framed map, `sums` (inputs, 9, LANES). */
+TARGET static void NAME(correlate)(const struct job *job, const float *other, int block, const struct lists *lists,
+                                   float *map, float *sums)
+{
+    int height = job->height, width = job->width, outputs = job->outputs;
+    int lanes = outputs - block * LANES < LANES ? outputs - block * LANES : LANES;
+    int pixels = job->places ? height * width / 4 : height * width;
+    size_t row = (size_t)(width + 2) * LANES;
+    memset(map, 0, (height + 2) * row * sizeof(float));
+    memset(sums, 0, (size_t)job->inputs * 9 * LANES * sizeof(float));
+    for (int sample = 0; sample < job->samples; sample++) {
+        const float *from = other + (size_t)sample * height * width * outputs + block * LANES;
+        for (int y = 0; y < height; y++)
+            for (int x = 0; x < width; x++, from += outputs)
+                memcpy(map + (y + 1) * row + (x + 1) * LANES, from, lanes * sizeof(float));
+        for (int channel = 0; channel < job->inputs; channel++)
+            NAME(sum)(sums + (size_t)channel * 9 * LANES, map, row, lists[sample].value + (size_t)channel * pixels,
+                      lists[sample].offset + (size_t)channel * pixels, lists[sample].count[channel]);
+    }
+    for (int line = 0; line < job->inputs * 9; line++)
+        memcpy(job->out + (size_t)line * outputs + block * LANES, sums + (size_t)line * LANES, lanes * sizeof(float));
 }

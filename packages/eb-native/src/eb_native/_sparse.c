@@ -54,11 +54,13 @@ struct kernel {
     void (*gather)(const struct job *, int, struct lists);
     void (*work)(const struct job *, int, int, int, const struct lists *, float *);
     void (*pool)(const struct job *, int);
+    void (*sort)(const struct job *, int, struct lists);
+    void (*correlate)(const struct job *, const float *, int, const struct lists *, float *, float *);
 };
 
 static const struct kernel KERNELS[] = {
-    {"avx512", 16, gather_avx512, work_avx512, pool_avx512},
-    {"avx2", 8, gather_avx2, work_avx2, pool_avx2},
+    {"avx512", 16, gather_avx512, work_avx512, pool_avx512, sort_avx512, correlate_avx512},
+    {"avx2", 8, gather_avx2, work_avx2, pool_avx2, sort_avx2, correlate_avx2},
 };
 
 static int supported(int index)
@@ -69,12 +71,48 @@ static int supported(int index)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 
+struct scratch {
+    struct lists *lists;      /* one for each sample */
+    float *maps;              /* `each` floats for each thread */
+    size_t each;
+};
+
+static void drop(struct scratch *scratch)
+{
+    if (scratch->lists)
+        free(scratch->lists->value), free(scratch->lists->offset), free(scratch->lists->count);
+    free(scratch->lists), free(scratch->maps);
+}
+
 /* Returns 0, or -1 where there is no memory. */
+static int make(struct scratch *scratch, int samples, size_t entries, size_t counts, int threads, size_t each)
+{
+    each = (each + 15) / 16 * 16;
+    *scratch = (struct scratch){calloc(samples, sizeof(struct lists)), NULL, each};
+    void *maps = NULL;
+    if (!scratch->lists || posix_memalign(&maps, 64, threads * each * sizeof(float)))
+        return -1;
+    scratch->maps = maps;
+    struct lists first = {malloc(samples * entries * sizeof(float)), malloc(samples * entries * sizeof(int32_t)),
+                          malloc(samples * counts * sizeof(int32_t))};
+    for (int sample = 0; sample < samples; sample++)
+        scratch->lists[sample] = (struct lists){first.value + sample * entries, first.offset + sample * entries,
+                                                first.count + sample * counts};
+    return first.value && first.offset && first.count ? 0 : -1;
+}
+
+static float *own(const struct scratch *scratch)
+{
+#ifdef _OPENMP
+    return scratch->maps + omp_get_thread_num() * scratch->each;
+#else
+    return scratch->maps;
+#endif
+}
+
 static int run(const struct job *job, const struct kernel *kernel, int threads)
 {
     size_t pixels = (size_t)job->height * job->width;
-    size_t entries = (job->places ? pixels / 4 : pixels) * job->inputs + SPARE;
-    size_t counts = pixels * ((job->inputs + BLOCK - 1) / BLOCK);
     size_t map = (size_t)(job->height + 2) * (job->width + 2) * kernel->lanes;
     int blocks = (job->outputs + kernel->lanes - 1) / kernel->lanes;
     int group = MAPS / (map * sizeof(float));
@@ -83,39 +121,49 @@ static int run(const struct job *job, const struct kernel *kernel, int threads)
         group = (group + 1) / 2;
     group = group > job->samples ? job->samples : group;
     int tasks = blocks * ((job->samples + group - 1) / group);
-
-    float *values = malloc(job->samples * entries * sizeof(float));
-    int32_t *offsets = malloc(job->samples * entries * sizeof(int32_t));
-    int32_t *found = malloc(job->samples * counts * sizeof(int32_t));
-    struct lists *lists = malloc(job->samples * sizeof(struct lists));
-    float *maps = NULL;
-    int failed = posix_memalign((void **)&maps, 64, threads * group * map * sizeof(float));
-    if (!values || !offsets || !found || !lists || failed) {
-        free(values), free(offsets), free(found), free(lists), free(failed ? NULL : maps);
-        return -1;
-    }
+    size_t entries = (job->places ? pixels / 4 : pixels) * job->inputs + SPARE;
+    size_t counts = pixels * ((job->inputs + BLOCK - 1) / BLOCK);
+    struct scratch scratch;
+    int failed = make(&scratch, job->samples, entries, counts, threads, group * map);
+    if (!failed) {
 #pragma omp parallel num_threads(threads)
-    {
-#ifdef _OPENMP
-        float *mine = maps + omp_get_thread_num() * group * map;
-#else
-        float *mine = maps;
-#endif
+        {
 #pragma omp for schedule(dynamic)
-        for (int sample = 0; sample < job->samples; sample++) {
-            lists[sample] = (struct lists){values + sample * entries, offsets + sample * entries,
-                                           found + sample * counts};
-            kernel->gather(job, sample, lists[sample]);
-        }
+            for (int sample = 0; sample < job->samples; sample++)
+                kernel->gather(job, sample, scratch.lists[sample]);
 #pragma omp for schedule(dynamic)
-        for (int task = 0; task < tasks; task++) {
-            int first = task / blocks * group;
-            int last = first + group < job->samples ? first + group : job->samples;
-            kernel->work(job, task % blocks, first, last, lists, mine);
+            for (int task = 0; task < tasks; task++) {
+                int first = task / blocks * group;
+                int last = first + group < job->samples ? first + group : job->samples;
+                kernel->work(job, task % blocks, first, last, scratch.lists, own(&scratch));
+            }
         }
     }
-    free(values), free(offsets), free(found), free(lists), free(maps);
-    return 0;
+    drop(&scratch);
+    return failed;
+}
+
+static int run_gradient(const struct job *job, const float *other, const struct kernel *kernel, int threads)
+{
+    size_t pixels = (size_t)job->height * job->width / (job->places ? 4 : 1);
+    size_t map = (size_t)(job->height + 2) * (job->width + 2) * kernel->lanes;
+    size_t sums = (size_t)job->inputs * 9 * kernel->lanes;
+    int blocks = (job->outputs + kernel->lanes - 1) / kernel->lanes;
+    struct scratch scratch;
+    int failed = make(&scratch, job->samples, pixels * job->inputs + 1, job->inputs, threads, map + sums);
+    if (!failed) {
+#pragma omp parallel num_threads(threads)
+        {
+#pragma omp for schedule(dynamic)
+            for (int sample = 0; sample < job->samples; sample++)
+                kernel->sort(job, sample, scratch.lists[sample]);
+#pragma omp for schedule(dynamic)
+            for (int block = 0; block < blocks; block++)
+                kernel->correlate(job, other, block, scratch.lists, own(&scratch), own(&scratch) + map);
+        }
+    }
+    drop(&scratch);
+    return failed;
 }
 
 static int allowed(int index)
@@ -146,6 +194,25 @@ static PyObject *convolve(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+static PyObject *gradient(PyObject *module, PyObject *args)
+{
+    struct job job = {0};
+    Py_ssize_t image, places, other, out;
+    int index, threads, failed;
+    if (!PyArg_ParseTuple(args, "innnniiiiii", &index, &image, &places, &other, &out, &job.samples, &job.height,
+                          &job.width, &job.inputs, &job.outputs, &threads))
+        return NULL;
+    if (!allowed(index))
+        return NULL;
+    job.image = (const float *)image, job.places = (const uint8_t *)places, job.out = (float *)out;
+    Py_BEGIN_ALLOW_THREADS
+    failed = run_gradient(&job, (const float *)other, KERNELS + index, threads < 1 ? 1 : threads);
+    Py_END_ALLOW_THREADS
+    if (failed)
+        return PyErr_NoMemory();
+    Py_RETURN_NONE;
+}
+
 static PyObject *pool(PyObject *module, PyObject *args)
 {
     struct job job = {0};
@@ -166,6 +233,9 @@ static PyObject *pool(PyObject *module, PyObject *args)
 }
 
 static PyMethodDef METHODS[] = {
+    {"gradient", gradient, METH_VARARGS,
+     "gradient(kernel, image, places, other, out, samples, height, width, inputs, outputs, threads)\n\n"
+     "out (inputs, 3, 3, outputs) = sum over samples and pixels of image x the window of `other` around its pixel."},
     {"pool", pool, METH_VARARGS,
      "pool(kernel, image, out, out_places, samples, height, width, channels, threads)\n\n"
      "Maxima of 2x2 squares and their places; at least as many channels as lanes."},

@@ -25,3 +25,16 @@ def pool(
     channels: int,
     threads: int,
 ) -> None: ...
+def gradient(
+    kernel: int,
+    image: int,
+    places: int,
+    other: int,
+    out: int,
+    samples: int,
+    height: int,
+    width: int,
+    inputs: int,
+    outputs: int,
+    threads: int,
+) -> None: ...

@@ -11,7 +11,7 @@ does so, too: on CPUs and GPUs the faster layout. Scellier et al., NeurIPS 2023 
 
 import math
 from collections.abc import Sequence
-from functools import cached_property, reduce
+from functools import reduce
 from typing import Any, Literal
 
 import torch
@@ -26,21 +26,6 @@ from eb_core.things.winograd import Winograd
 MAP = 1 << 21
 """Values of a map before pooling above which a batch is taken in parts for the gradient, to save memory."""
 Pool = Literal["max", "avg", "none"]
-
-
-class _Ways:
-    """Faster ways than the library's convolution, for one state of the weights, each made when it is first wanted."""
-
-    def __init__(self, weight: Tensor, sides: Sequence[int]) -> None:
-        self._weight, self._sides = weight, sides
-
-    @cached_property
-    def sparse(self) -> SparseConv | None:
-        return SparseConv(self._weight, kernels()[0]) if SparseConv.fits(self._weight) else None
-
-    @cached_property
-    def winograd(self) -> Winograd | None:
-        return Winograd(self._weight) if Winograd.pays(self._weight, self._sides) else None
 
 
 class Conv(Edge):
@@ -92,7 +77,7 @@ class Conv(Edge):
                 f"nothing is left of an image of {tuple(sides)} after kernel {kernel} and pooling '{pool}'"
             )
         self._may_be_fast = stride == 1 and padding == 1 and upscale == 1
-        self._known: tuple[tuple[Any, ...], _Ways] | None = None
+        self._known: tuple[tuple[Any, ...], SparseConv | Winograd | None] | None = None
         weight = torch.zeros(channels, pre_shape[0], kernel, kernel)
         self.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last))
 
@@ -103,22 +88,19 @@ class Conv(Edge):
         """`drive`, and for max-pooling the places of the maxima: in the map, int64, or in their squares, uint8."""
         if self.linear:
             return self.drive(u_pre), None
-        ways = self._ways()
-        if ways and ways.sparse and self.even:
-            sparse = ways.sparse
-            return sparse.pooled(u_pre) if sparse.pays(u_pre) else sparse.maxima(self._convolved(u_pre))
+        way = self._way()
+        if isinstance(way, SparseConv) and self.even:
+            return way.pooled(u_pre) if way.pays(u_pre) else way.maxima(self._convolved(u_pre))
         drive, places = F.max_pool2d(self._convolved(u_pre), 2, return_indices=True)
         return drive, places
 
     def pullback(self, u_post: Tensor, plus: Tensor | None = None, context: Any = None) -> Tensor:
-        ways = self._ways()
-        if ways and ways.sparse and context is not None and context.dtype == torch.uint8:
-            return _added(ways.sparse.transposed(u_post, context), plus)
+        way = self._way()
+        if isinstance(way, SparseConv) and context is not None and context.dtype == torch.uint8:
+            return _added(way.transposed(u_post, context), plus)
         spread = self._unpooled(u_post, context)
-        if ways and ways.sparse and ways.sparse.pays(spread):
-            return _added(ways.sparse.transposed(spread), plus)
-        if ways and ways.winograd:
-            return _added(ways.winograd.transposed(spread), plus)
+        if way and way.pays(spread):
+            return _added(way.transposed(spread), plus)
         back = F.conv_transpose2d(
             spread, self.weight, stride=self.stride, padding=self.padding, output_padding=self._rest
         )
@@ -127,6 +109,9 @@ class Conv(Edge):
         return _added(back, plus)
 
     def gradient(self, u_pre: Tensor, u_post: Tensor) -> dict[str, Tensor]:
+        way = self._way()
+        if isinstance(way, SparseConv) and self.pool == "max" and self.even:
+            return {"weight": way.gradient(u_pre, u_post, self.drive_and_context(u_pre)[1])}
         size = max(1, MAP // (self.weight.shape[0] * math.prod(self._map)))
         parts = zip(u_pre.split(size), u_post.split(size), strict=True)  # type: ignore[no-untyped-call]
         return {"weight": reduce(Tensor.add_, (self._weight_gradient(pre, post) for pre, post in parts))}
@@ -145,22 +130,21 @@ class Conv(Edge):
         return u.repeat_interleave(self.upscale, 2).repeat_interleave(self.upscale, 3)
 
     def _convolved(self, u: Tensor) -> Tensor:
-        ways = self._ways()
-        if ways and ways.sparse and ways.sparse.pays(u):
-            return ways.sparse.convolve(u)
-        if ways and ways.winograd:
-            return ways.winograd.convolve(u)
+        way = self._way()
+        if way and way.pays(u):
+            return way.convolve(u)
         return F.conv2d(self._enlarged(u), self.weight, stride=self.stride, padding=self.padding)
 
-    def _ways(self) -> _Ways | None:
-        """Ways with the present weights, or None where autograd or autocast want the library's convolution."""
+    def _way(self) -> SparseConv | Winograd | None:
+        """A faster way than the library's convolution with the present weights; None under autograd or autocast."""
         weight = self.weight
         plain = torch.is_grad_enabled() or torch.is_autocast_enabled(weight.device.type)
         if plain or not self._may_be_fast:
             return None
         now = (weight._version, weight.data_ptr(), weight.dtype)
         if self._known is None or self._known[0] != now:
-            self._known = (now, _Ways(weight, self._map))
+            sparse = SparseConv(weight, kernels()[0]) if SparseConv.fits(weight) else None
+            self._known = (now, sparse or (Winograd(weight) if Winograd.fits(weight, self._map) else None))
         return self._known[1]
 
     def _pooled(self, image: Tensor) -> Tensor:

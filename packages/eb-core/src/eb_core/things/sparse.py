@@ -9,11 +9,12 @@ A place is where in its 2x2 square a maximum stands: 0, 1 in the upper row, 2, 3
 
 import importlib.util
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-DENSE = 0.6
+DENSE = 0.65
 """Share of values other than zero above which the library's convolution is the faster one (docs/performance.md)."""
 FEW = 16
 """Channels below which there is too little to do for each pixel."""
@@ -38,11 +39,16 @@ class SparseConv:
 
     def __init__(self, weight: Tensor, kernel: tuple[int, str, int]) -> None:
         self._index, _, self._lanes = kernel
-        self._forth, self._back = (
-            self._packed(weight.detach().flip(2, 3)),
-            self._packed(weight.detach().transpose(0, 1)),
-        )
+        self._weight = weight.detach()
         self._channels = weight.shape[0], weight.shape[1]
+
+    @cached_property
+    def _forth(self) -> Tensor:
+        return self._packed(self._weight.flip(2, 3))
+
+    @cached_property
+    def _back(self) -> Tensor:
+        return self._packed(self._weight.transpose(0, 1))
 
     @staticmethod
     def fits(weight: Tensor) -> bool:
@@ -52,9 +58,9 @@ class SparseConv:
         return here and kernel == [3, 3] and min(channels, inputs) >= FEW and bool(kernels())
 
     @staticmethod
-    def pays(image: Tensor, places: Tensor | None = None) -> bool:
-        """Whether so few values are other than zero, going by the first sample; always with `places`."""
-        return places is not None or int(image[0].count_nonzero()) <= DENSE * image[0].numel()
+    def pays(image: Tensor) -> bool:
+        """Whether so few values are other than zero, going by the first sample; with places it always pays."""
+        return int(image[0].count_nonzero()) <= DENSE * image[0].numel()
 
     def convolve(self, image: Tensor) -> Tensor:
         """W * image: (N, C, H, W) to (N, channels, H, W), channels last."""
@@ -92,6 +98,31 @@ class SparseConv:
     def transposed(self, image: Tensor, places: Tensor | None = None) -> Tensor:
         """W' * image: (N, channels, H, W) to (N, C, H, W); with places (N, C, 2H, 2W), the values put there."""
         return self._run(self._back, image, self._channels[1], places)[0]
+
+    def gradient(self, image: Tensor, values: Tensor, places: Tensor | None = None) -> Tensor:
+        """d sum <W * image, spread values> / dW, (channels, C, 3, 3) channels last; the values spread as above."""
+        import eb_native  # noqa: PLC0415
+
+        image, values = (part.contiguous(memory_format=torch.channels_last) for part in (image, values))
+        samples, inputs, height, width = image.shape
+        channels = values.shape[1]
+        if places is not None:
+            places = places.contiguous(memory_format=torch.channels_last)
+        found = torch.empty(channels, inputs, 3, 3).contiguous(memory_format=torch.channels_last)
+        eb_native.gradient(
+            self._index,
+            values.data_ptr(),
+            0 if places is None else places.data_ptr(),
+            image.data_ptr(),
+            found.data_ptr(),
+            samples,
+            height,
+            width,
+            channels,
+            inputs,
+            torch.get_num_threads(),
+        )
+        return found
 
     def _packed(self, weight: Tensor) -> Tensor:
         """(outputs, inputs, 3, 3) as (blocks, inputs, 9, lanes), the last block filled up with zeros."""

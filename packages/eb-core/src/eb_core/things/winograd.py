@@ -39,11 +39,16 @@ class Winograd:
         self._kernels = torch.mm(torch.kron(g, g), places).view(16, *weight.shape[:2])
 
     @staticmethod
-    def pays(weight: Tensor, sides: Sequence[int]) -> bool:
-        """Whether it fits these kernels and images, and is the faster way on a CPU."""
+    def fits(weight: Tensor, sides: Sequence[int]) -> bool:
+        """Whether it can be had for these kernels and images, and is the faster way on a CPU."""
         channels, inputs, *kernel = weight.shape
-        fits = kernel == [3, 3] and not any(side % 2 for side in sides)
-        return fits and weight.device.type == "cpu" and 2 * channels * inputs >= WORTH * (channels + inputs)
+        can = kernel == [3, 3] and not any(side % 2 for side in sides)
+        return can and weight.device.type == "cpu" and 2 * channels * inputs >= WORTH * (channels + inputs)
+
+    @staticmethod
+    def pays(image: Tensor) -> bool:
+        """Whatever the image."""
+        return True
 
     def convolve(self, image: Tensor) -> Tensor:
         """W * image: (N, C, H, W) to (N, channels, H, W), channels last; H and W even."""
