@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from eb_core import Conv
+from eb_core import Conv, Edge
 from eb_core.testing import check_edge
 
 GEOMETRIES = list(itertools.product((1, 3, 5), ((1, 0), (1, 1), (2, 1), (3, 2)), ("max", "avg", "none"), (1, 2)))
@@ -81,3 +81,19 @@ def test_the_gradient_of_a_large_batch_is_taken_in_parts(pool: str, monkeypatch:
     monkeypatch.setattr(edge, "_weight_gradient", lambda pre, post: parts.append(len(pre)) or plain(pre, post))
     torch.testing.assert_close(edge.gradient(u_pre, u_post)["weight"], whole, rtol=0, atol=1e-13)
     assert parts == [2, 2, 2, 1]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("pool", ["max", "avg", "none"])
+@torch.no_grad()
+def test_the_linearised_drive_is_the_transpose_of_the_pullback(pool: str, dtype: torch.dtype) -> None:
+    edge = Conv("a", "b", (16, 6, 8), 20, pool=pool).to(dtype)  # type: ignore[arg-type]
+    edge.init_(1.0, torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(1)
+    at, u = (torch.rand(3, 16, 6, 8, dtype=dtype, generator=generator) - 0.4 for _ in range(2))
+    v = torch.rand(3, *edge.post_shape, dtype=dtype, generator=generator)
+    drive, context = edge.drive_and_context(at)
+    forth = edge.drive_at(u, context)
+    assert torch.allclose((forth * v).sum(), (u * edge.pullback(v, context=context)).sum(), rtol=1e-5)
+    assert torch.allclose(forth, Edge.drive_at(edge, u, context), atol=1e-6)
+    assert torch.allclose(edge.drive_at(at, context), drive, atol=1e-6)

@@ -39,46 +39,51 @@ TARGET static int NAME(collect)(const float *image, const uint8_t *places, int w
     return found;
 }
 
-/* Fills the lists of one sample: block of channels by block, pixel by pixel (four places of a square if pooled). */
+/* Fills the lists of one sample: block of channels by block, pixel by pixel of the map, row after row. */
 TARGET static void NAME(gather)(const struct job *job, int sample, struct lists lists)
 {
-    int pixels = job->places ? job->height * job->width / 4 : job->height * job->width;
-    const float *image = job->image + (size_t)sample * pixels * job->inputs;
-    const uint8_t *places = job->places ? job->places + (size_t)sample * pixels * job->inputs : NULL;
+    int side = job->places ? 2 : 1, columns = job->width / side;
+    size_t start = (size_t)sample * (job->height / side) * columns * job->inputs;
+    const float *image = job->image + start;
+    const uint8_t *places = job->places ? job->places + start : NULL;
     size_t at = 0, count = 0;
     for (int first = 0; first < job->inputs; first += BLOCK) {
         int channels = job->inputs - first < BLOCK ? job->inputs - first : BLOCK;
-        for (int pixel = 0; pixel < pixels; pixel++) {
-            size_t here = (size_t)pixel * job->inputs + first;
-            for (int place = 0; place < (places ? 4 : 1); place++) {
+        for (int y = 0; y < job->height; y++)
+            for (int x = 0; x < job->width; x++) {
+                size_t here = (size_t)(y / side * columns + x / side) * job->inputs + first;
+                int place = y % side * 2 + x % side;
                 int found = NAME(collect)(image + here, places ? places + here : NULL, place, channels,
                                           lists.value + at, lists.offset + at);
                 lists.count[count++] = found;
                 at += found;
             }
-        }
     }
 }
 
-/* Adds value x weights to a 3x3 window for every entry of one list. */
-TARGET static inline void NAME(scatter)(float *window, size_t row, const float *weights, const float *value,
-                                        const int32_t *offset, int count)
+/* Adds value x weights to the 3x3 window around each pixel of a row, for every entry of the pixel's list; `window` is
+   that of the first pixel. The sums stay in registers while the window moves on. Returns the number of entries. */
+TARGET static inline size_t NAME(scatter)(float *window, size_t row, int width, const float *weights,
+                                          const float *value, const int32_t *offset, const int32_t *count)
 {
 #define AT(i, j) (*(NAME(vec) *)(window + (i) * row + (j) * LANES))
 #define TAP(k) (*(const NAME(vec) *)(w + (k) * LANES))
-    NAME(vec) a = AT(0, 0), b = AT(0, 1), c = AT(0, 2);
-    NAME(vec) d = AT(1, 0), e = AT(1, 1), f = AT(1, 2);
-    NAME(vec) g = AT(2, 0), h = AT(2, 1), i = AT(2, 2);
-    for (int entry = 0; entry < count; entry++) {
-        const float *w = weights + offset[entry];
-        float x = value[entry];
-        a += x * TAP(0), b += x * TAP(1), c += x * TAP(2);
-        d += x * TAP(3), e += x * TAP(4), f += x * TAP(5);
-        g += x * TAP(6), h += x * TAP(7), i += x * TAP(8);
+    size_t entry = 0, end = 0;
+    NAME(vec) a = AT(0, 0), b = AT(0, 1), d = AT(1, 0), e = AT(1, 1), g = AT(2, 0), h = AT(2, 1);
+    for (int x = 0; x < width; x++, window += LANES) {
+        NAME(vec) c = AT(0, 2), f = AT(1, 2), i = AT(2, 2);
+        for (end += count[x]; entry < end; entry++) {
+            const float *w = weights + offset[entry];
+            float scale = value[entry];
+            a += scale * TAP(0), b += scale * TAP(1), c += scale * TAP(2);
+            d += scale * TAP(3), e += scale * TAP(4), f += scale * TAP(5);
+            g += scale * TAP(6), h += scale * TAP(7), i += scale * TAP(8);
+        }
+        AT(0, 0) = a, AT(1, 0) = d, AT(2, 0) = g;
+        a = b, b = c, d = e, e = f, g = h, h = i;
     }
-    AT(0, 0) = a, AT(0, 1) = b, AT(0, 2) = c;
-    AT(1, 0) = d, AT(1, 1) = e, AT(1, 2) = f;
-    AT(2, 0) = g, AT(2, 1) = h, AT(2, 2) = i;
+    AT(0, 0) = a, AT(0, 1) = b, AT(1, 0) = d, AT(1, 1) = e, AT(2, 0) = g, AT(2, 1) = h;
+    return end;
 #undef AT
 #undef TAP
 }
@@ -149,15 +154,9 @@ TARGET static void NAME(work)(const struct job *job, int block, int first, int l
             const struct lists *list = lists + first + sample;
             float *into = maps + sample * map;
             size_t here = at[sample], next = count[sample];
-            int side = job->places ? 2 : 1;
-            for (int y = 0; y < height; y += side)
-                for (int x = 0; x < width; x += side)
-                    for (int place = 0; place < side * side; place++) {
-                        float *window = into + (y + (place >> 1)) * row + (x + (place & 1)) * LANES;
-                        int found = list->count[next++];
-                        NAME(scatter)(window, row, weights, list->value + here, list->offset + here, found);
-                        here += found;
-                    }
+            for (int y = 0; y < height; y++, into += row, next += width)
+                here += NAME(scatter)(into, row, width, weights, list->value + here, list->offset + here,
+                                      list->count + next);
             at[sample] = here, count[sample] = next;
         }
     }

@@ -149,22 +149,11 @@ class _Couplings:
         for edge in self._edges:
             if edge.pre not in v or edge.post not in v:
                 continue
-            if edge.linear:
-                total[edge.post] = edge.drive(v[edge.pre], total[edge.post])
-                total[edge.pre] = edge.pullback(v[edge.post], total[edge.pre])
-            else:
-                forth, back = _at_context(edge, v[edge.pre], v[edge.post], self._contexts[edge])
-                total[edge.post], total[edge.pre] = total[edge.post] + forth, total[edge.pre] + back
+            context = self._contexts.get(edge)
+            forth = edge.drive(v[edge.pre]) if edge.linear else edge.drive_at(v[edge.pre], context)
+            total[edge.post] = total[edge.post] + forth
+            total[edge.pre] = edge.pullback(v[edge.post], total[edge.pre], context)
         return total
-
-
-def _at_context(edge: Edge, pre: Tensor, post: Tensor, context: Any) -> tuple[Tensor, Tensor]:
-    """What a linearised edge sends forth and back; forth is the transpose of its pullback, by autograd."""
-    with torch.enable_grad():
-        probe = post.detach().requires_grad_()
-        back = edge.pullback(probe, context=context)
-        (forth,) = torch.autograd.grad(back, probe, pre)
-    return forth, back.detach()
 
 
 def _start(network: Network, active: Mapping[str, Tensor] | None, generator: torch.Generator | None) -> Vector:

@@ -94,6 +94,18 @@ class Conv(Edge):
         drive, places = F.max_pool2d(self._convolved(u_pre), 2, return_indices=True)
         return drive, places
 
+    def drive_at(self, u_pre: Tensor, context: Any) -> Tensor:
+        """The convolution at the places of other maxima."""
+        image = self._convolved(u_pre)
+        if self.linear:
+            return self._pooled(image)
+        if context.dtype != torch.uint8:
+            return image.flatten(2).gather(2, context.flatten(2)).view(context.shape)
+        found = image[:, :, ::2, ::2]
+        for place in (1, 2, 3):
+            found = torch.where(context == place, image[:, :, place // 2 :: 2, place % 2 :: 2], found)
+        return found
+
     def pullback(self, u_post: Tensor, plus: Tensor | None = None, context: Any = None) -> Tensor:
         way = self._way()
         if isinstance(way, SparseConv) and context is not None and context.dtype == torch.uint8:

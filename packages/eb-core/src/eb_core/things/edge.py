@@ -51,6 +51,18 @@ class Edge(nn.Module, ABC):
         """`drive` together with what `pullback` at the same u_pre needs; None for linear edges."""
         return self.drive(u_pre), None
 
+    def drive_at(self, u_pre: Tensor, context: Any) -> Tensor:
+        """The linear map whose transpose is `pullback` with this context, (N, *post_shape); by autograd unless an edge
+        knows better. At the u_pre of the context it is `drive`.
+        """
+        if self.linear:
+            return self.drive(u_pre)
+        with torch.enable_grad():
+            like = self.drive(u_pre.detach())
+            probe = torch.zeros_like(like).requires_grad_()
+            found: Tensor = torch.autograd.grad(self.pullback(probe, context=context), probe, u_pre)[0]
+        return found
+
     def gradient(self, u_pre: Tensor, u_post: Tensor) -> dict[str, Tensor]:
         """d sum_N <drive(u_pre), u_post> / d parameter, by parameter name; by autograd unless an edge knows better."""
         parameters = {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
