@@ -1,11 +1,13 @@
 """What a C-EP step of a DCHN costs against a step of backpropagation at the same shape, and what each gain adds.
 
-    python benchmarks/dchn_steps.py [--width 128] [--batch 32] [--budget 15 8] [--threads 2] [--json FILE]
+    python benchmarks/dchn_steps.py [--width 128] [--net FILE] [--data-dir DIR] [--batch 32] [--budget 15 8]
+        [--threads 2] [--json FILE]
 
-Each way adds one thing to the one before: cSB in float32 with the library's convolutions and the phases as one doubled
-batch; minimal filtering on the wide edges (`eb_core/things/winograd.py`); the phases one after the other; bfloat16 but
-for the last three iterations of each phase; bfloat16 throughout. Random images, first weights, interleaved repeats,
-medians; beside each the cosine of its gradient to that of the first way in float64.
+cSB in float32 with the library's convolutions and the phases as one doubled batch; with minimal filtering on the wide
+edges (`eb_core/things/winograd.py`); with compiled convolutions of what is not zero (`eb_core/things/sparse.py`); these
+and the phases one after the other; the library's in bfloat16 but for the last three iterations of each phase; and in
+bfloat16 throughout. Trained weights, test images of MNIST, interleaved repeats, medians; beside each the cosine of its
+gradient to that of the first way in float64.
 """
 
 import argparse
@@ -20,15 +22,15 @@ from typing import Any
 
 import attrs
 import torch
-from ebl_dchn_nets import SIDES, Ours, build, cosine
+from ebl_dchn_nets import Ours, add_options, cosine, trained
 
-from eb_core.things import winograd
+from eb_core.things import sparse, winograd
 
 BETA, NEVER = 0.2, 1 << 30
 
 
-def ways(network: Any, options: dict[str, Any]) -> dict[str, tuple[Ours, int]]:
-    """Name -> the step, and from which width on it filters."""
+def ways(network: Any, options: dict[str, Any]) -> dict[str, tuple[Ours, tuple[int, int]]]:
+    """Name -> the step, and from which widths on it filters, and lists what is not zero."""
 
     def csb(stacked: bool, precision: str = "full", polish: int = 3) -> Ours:
         ours = Ours(copy.deepcopy(network), "csb", precision=precision, polish=polish, **options)
@@ -36,35 +38,35 @@ def ways(network: Any, options: dict[str, Any]) -> dict[str, tuple[Ours, int]]:
         return ours
 
     return {
-        "float32, library, doubled batch": (csb(True), NEVER),
-        "and minimal filtering": (csb(True), winograd.WORTH),
-        "and one phase after the other": (csb(False), winograd.WORTH),
-        "bfloat16, last 3 iterations in full": (csb(False, "bfloat16"), winograd.WORTH),
-        "bfloat16 throughout": (csb(False, "bfloat16", 0), winograd.WORTH),
-        "bp": (Ours(copy.deepcopy(network), "csb", rule="bp"), NEVER),
+        "float32, library, doubled batch": (csb(True), (NEVER, NEVER)),
+        "minimal filtering": (csb(True), (winograd.WORTH, NEVER)),
+        "sparse convolutions": (csb(True), (NEVER, sparse.FEW)),
+        "sparse, one phase after the other": (csb(False), (NEVER, sparse.FEW)),
+        "bfloat16, last 3 iterations in full": (csb(False, "bfloat16"), (winograd.WORTH, NEVER)),
+        "bfloat16 throughout": (csb(False, "bfloat16", 0), (winograd.WORTH, NEVER)),
+        "bp": (Ours(copy.deepcopy(network), "csb", rule="bp"), (NEVER, NEVER)),
     }
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Milliseconds of a step, ratio to bp, and cosine, of each way."""
-    generator = torch.Generator().manual_seed(0)
-    x = torch.rand(arguments.batch, 1, *SIDES, generator=generator)
-    labels = torch.randint(0, 10, (arguments.batch,), generator=generator)
-    network = build(arguments.width)
+    file = arguments.net or Path(f"dchn-{arguments.width}.pt")
+    network, images, _ = trained(arguments.width, file, arguments.data_dir, arguments.train_precision)
+    x, labels = (part[: arguments.batch] for part in images)
     few, budget = slice(0, min(8, arguments.batch)), tuple(arguments.budget)
     options: dict[str, Any] = {"steps": budget[0], "nudged_steps": budget[1], "tol": 0.0, "beta": BETA}
     wanted = Ours(copy.deepcopy(network).double(), "csb", **options).estimate(x[few].double(), labels[few]).gradients
     times: dict[str, list[float]] = {}
     tried = ways(network, options)
     cosines = {
-        name: _with(worth, lambda ours=ours: cosine(ours.estimate(x[few], labels[few]).gradients, wanted))
-        for name, (ours, worth) in tried.items()
+        name: _with(widths, lambda ours=ours: cosine(ours.estimate(x[few], labels[few]).gradients, wanted))
+        for name, (ours, widths) in tried.items()
         if name != "bp"
     }
     for index in range(arguments.repeats + 1):
-        for name, (ours, worth) in tried.items():
+        for name, (ours, widths) in tried.items():
             begun = time.perf_counter()
-            _with(worth, lambda ours=ours: ours.step(x, labels))
+            _with(widths, lambda ours=ours: ours.step(x, labels))
             if index:
                 times.setdefault(name, []).append(time.perf_counter() - begun)
     middle = {name: 1e3 * statistics.median(found) for name, found in times.items()}
@@ -74,17 +76,18 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _with(worth: int, call: Callable[[], Any]) -> Any:
-    before, winograd.WORTH = winograd.WORTH, worth
+def _with(widths: tuple[int, int], call: Callable[[], Any]) -> Any:
+    before = winograd.WORTH, sparse.FEW
+    winograd.WORTH, sparse.FEW = widths
     try:
         return call()
     finally:
-        winograd.WORTH = before
+        winograd.WORTH, sparse.FEW = before
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--width", type=int, default=128)
+    add_options(parser)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--budget", type=int, nargs=2, default=(15, 8), help="free and nudged iterations")
     parser.add_argument("--repeats", type=int, default=5)

@@ -100,3 +100,10 @@ def test_float64_and_budgets_that_cannot_be_divided_are_refused() -> None:
     assert "in the middle" in MIXED.why_not(energy, make("relaxer", "adam"))
     with pytest.raises(UsageError, match="rounds float64"):
         MIXED.open(network_for(energy, relaxer), energy, make("relaxer", "csb"), device=CPU, dtype=torch.float64)
+
+
+def test_a_session_refuses_a_dynamics_that_cannot_be_divided() -> None:
+    energy, relaxer = make("energy", "hopfield"), make("relaxer", "adam")
+    assert not relaxer.divisible
+    with pytest.raises(UsageError, match="cannot be taken up in the middle"):
+        MIXED.open(network_for(energy, relaxer), energy, relaxer, device=CPU, dtype=torch.float32)

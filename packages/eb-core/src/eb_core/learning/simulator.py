@@ -112,8 +112,13 @@ class Simulator(Backend):
             raise UsageError(
                 f"this relaxer does not fit this model: {reason}", advice="choose another relaxer or model"
             )
-        if self.precision == "full" or not isinstance(relaxer, IterativeRelaxer):
+        if self.precision == "full":
             return SimulatorSession(network, energy, relaxer)
+        reason = self.why_not(energy, relaxer)
+        if reason or not isinstance(relaxer, IterativeRelaxer):
+            raise UsageError(
+                f"this relaxer does not fit this backend: {reason}", advice="use precision = full, or another relaxer"
+            )
         if dtype != torch.float32:
             raise UsageError(
                 f"precision = bfloat16 rounds {str(dtype).removeprefix('torch.')}, which was asked for to avoid that",

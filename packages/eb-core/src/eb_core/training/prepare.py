@@ -1,6 +1,6 @@
 """From layers of settings to a checked configuration: every problem is reported before data is loaded."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -34,26 +34,30 @@ def _misfits(configuration: Configuration) -> list[Fault]:
     parts = {kind: section.instance for kind, section in configuration.sections.items()}
     energy, relaxer, rule = parts.get("energy"), parts.get("relaxer"), parts.get("rule")
     cost, backend = parts.get("cost"), parts.get("backend")
-    reasons: list[tuple[str, str, str | None]] = []
+    reasons: list[tuple[str, tuple[str, ...], str | None]] = []
     if isinstance(energy, Energy):
         if isinstance(relaxer, Relaxer):
-            reasons.append(("relaxer", "energy", relaxer.why_not(energy)))
+            reasons.append(("relaxer", ("energy",), relaxer.why_not(energy)))
             if isinstance(backend, Backend):
-                reasons.append(("backend", "energy", backend.why_not(energy, relaxer)))
+                reasons.append(("backend", ("relaxer", "energy"), backend.why_not(energy, relaxer)))
         if isinstance(cost, Cost):
-            reasons.append(("cost", "energy", cost.why_not(energy)))
+            reasons.append(("cost", ("energy",), cost.why_not(energy)))
             if isinstance(rule, Rule):
-                reasons.append(("rule", "energy", rule.why_not(energy, cost)))
+                reasons.append(("rule", ("energy",), rule.why_not(energy, cost)))
     names = {kind: section.name for kind, section in configuration.sections.items()}
     return [
         Fault(
-            f"{one} '{names[one]}' does not fit {other} '{names[other]}': {why}",
-            f"--{one}, --{other}",
-            f"choose another {one} or {other}, or change the option",
+            f"{one} '{names[one]}' does not fit {_listed(others, names)}: {why}",
+            ", ".join(f"--{kind}" for kind in (one, *others)),
+            f"choose another {' or '.join((one, *others))}, or change the option",
         )
-        for one, other, why in reasons
+        for one, others, why in reasons
         if why
     ]
+
+
+def _listed(kinds: Sequence[str], names: Mapping[str, str]) -> str:
+    return " with ".join(f"{kind} '{names[kind]}'" for kind in kinds)
 
 
 def _device_faults(settings: TrainerSettings) -> list[Fault]:
