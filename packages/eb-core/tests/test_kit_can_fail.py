@@ -5,7 +5,7 @@ import torch
 from foreign_physics import Amplitudes, Descent, Phases, Springs
 from torch import Tensor
 
-from eb_core import Dense, Layer, State, Workspace, configurable
+from eb_core import Conv, Dense, Layer, State, Workspace, configurable
 from eb_core.learning.rule import GradientEstimate
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxation
@@ -67,6 +67,15 @@ def test_a_pullback_that_is_not_the_adjoint_is_found() -> None:
 
     with pytest.raises(ConformanceError, match=r"pullback = d<drive\(u\), v>/du: off by"):
         check_edge(Wrong("a", "b", (3,), (2,)), (3,), (2,))
+
+
+def test_a_linearised_drive_that_forgets_its_places_is_found() -> None:
+    class Wrong(Conv):
+        def drive_at(self, u_pre: Tensor, context: object) -> Tensor:
+            return self.drive(u_pre)
+
+    with pytest.raises(ConformanceError, match="drive_at is the transpose of pullback"):
+        check_edge(Wrong("a", "b", (1, 4, 4), 2), (1, 4, 4), (2, 2, 2))
 
 
 def test_a_dynamics_that_looks_at_the_neighbours_in_the_batch_is_found() -> None:

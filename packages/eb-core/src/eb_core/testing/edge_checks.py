@@ -11,6 +11,7 @@ def check_edge(edge: Edge, pre_shape: tuple[int, ...], post_shape: tuple[int, ..
 
     * `pullback(u_post, context=…)` = d<drive(u_pre), u_post> / du_pre by autograd;
     * `gradient` = d<drive(u_pre), u_post> / d parameter by autograd;
+    * `drive_at` is the transpose of `pullback`, and `drive` at the u_pre of its context;
     * `plus` is added, not changed; `drive_and_context` agrees with `drive`;
     * `linear` edges are linear in u_pre; all are positively homogeneous.
 
@@ -41,6 +42,9 @@ def check_edge(edge: Edge, pre_shape: tuple[int, ...], post_shape: tuple[int, ..
         expected = torch.autograd.grad((edge.drive(u) * u_post).sum(), parameter)[0]
         require_close(gradient, expected, f"gradient of {name} = d<drive(u), v>/d{name}", where)
     other = draw(pre_shape) - 0.5
+    bent = edge.drive_at(other, context)
+    require_close((bent * u_post).sum(), (other * slope).sum(), "drive_at is the transpose of pullback", where)
+    require_close(edge.drive_at(u, context), edge.drive(u), "drive_at the context's u_pre is drive", where)
     if edge.linear:
         require_close(edge.drive(u + other), edge.drive(u) + edge.drive(other), "a linear edge is linear", where)
         require_close(edge.pullback(u_post), slope, "a linear edge needs no context", where)
