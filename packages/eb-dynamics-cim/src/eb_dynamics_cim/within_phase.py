@@ -35,10 +35,6 @@ class WithinPhase(IterativeRelaxer):
     def iterate(self, problem: Problem, state: State, steps: int, *, generator: torch.Generator | None = None) -> State:
         return self._forget(super().iterate(problem, self._forget(state), steps, generator=generator))
 
-    def budget(self, problem: Problem) -> int:
-        """Largest number of iterations of this phase."""
-        return self.steps if problem.phase == "free" else self.nudged_steps
-
     def _forget(self, state: State) -> State:
         return State(
             state.units, {name: value for name, value in state.memory.items() if not name.startswith(self.prefix)}

@@ -134,8 +134,7 @@ class CSB(IterativeRelaxer):
             ended = super().relax(problem, start, generator=generator, trace=trace)
         else:
             work = Workspace(problem, problem.rest() if start is None else start, generator)
-            budget = self.steps if problem.phase == "free" else self.nudged_steps
-            ended = averaged(self, work, budget, self.average, self._tolerance(problem), trace)
+            ended = averaged(self, work, self.budget(problem), self.average, self._tolerance(problem), trace)
         return attrs.evolve(ended, state=forget(ended.state, AGE))
 
     def iterate(self, problem: Problem, state: State, steps: int, *, generator: torch.Generator | None = None) -> State:

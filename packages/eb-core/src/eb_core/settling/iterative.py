@@ -100,7 +100,7 @@ class IterativeRelaxer(Relaxer):
         trace: bool = False,
     ) -> Relaxation:
         work = Workspace(problem, problem.rest() if start is None else start, generator)
-        budget = self.steps if problem.phase == "free" else self.nudged_steps
+        budget = self.budget(problem)
         tol = self._tolerance(problem)
         recorder = _Recorder(problem, work) if trace else None
         if tol is None:
@@ -110,6 +110,10 @@ class IterativeRelaxer(Relaxer):
             return Relaxation(problem, work.state(), steps, trace=recorder.trace() if recorder else None)
         state, converged, steps = self._settle(work, budget, tol, recorder)
         return Relaxation(problem, state, steps, converged, recorder.trace() if recorder else None)
+
+    def budget(self, problem: Problem) -> int:
+        """Largest number of iterations of this phase."""
+        return self.steps if problem.phase == "free" else self.nudged_steps
 
     def _tolerance(self, problem: Problem) -> Tensor | None:
         """Tolerance of each sample (B,), or None for a fixed number of iterations."""
