@@ -15,7 +15,7 @@ Kernel = tuple[int, str, int]
 EVERY = pytest.mark.parametrize("kernel", kernels(), ids=lambda kernel: kernel[1])
 SHAPES = pytest.mark.parametrize(
     ("channels", "inputs", "height", "width", "samples"),
-    [(32, 16, 8, 8, 3), (20, 17, 6, 10, 5), (16, 150, 4, 4, 70), (40, 64, 2, 2, 1)],
+    [(32, 16, 8, 8, 3), (20, 17, 6, 10, 5), (16, 150, 4, 4, 70), (40, 64, 2, 2, 1), (16, 16, 2, 2, 0)],
 )
 
 
@@ -27,7 +27,7 @@ def random(*shape: int, zeros: float = 0.0) -> Tensor:
 
 def close(found: Tensor, wanted: Tensor) -> bool:
     assert found.shape == wanted.shape
-    return bool((found - wanted).abs().max() <= 1e-5 * wanted.abs().max())
+    return not wanted.numel() or bool((found - wanted).abs().max() <= 1e-5 * wanted.abs().max())
 
 
 @EVERY
@@ -50,7 +50,7 @@ def test_pooling_and_its_adjoint(
 ) -> None:
     weight, image = random(channels, inputs, 3, 3), random(samples, inputs, height, width, zeros=0.5)
     fast = SparseConv(weight, kernel)
-    image[0] = 0  # a map of equals: the first one counts
+    image[:1] = 0  # a map of equals: the first one counts
     found, places = fast.pooled(image)
     wanted, indices = F.max_pool2d(F.conv2d(image, weight, padding=1), 2, return_indices=True)
     assert close(found, wanted)

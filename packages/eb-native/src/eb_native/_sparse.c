@@ -88,14 +88,16 @@ static void drop(struct scratch *scratch)
 static int make(struct scratch *scratch, int samples, size_t entries, size_t counts, int threads, size_t each)
 {
     each = (each + 15) / 16 * 16;
-    *scratch = (struct scratch){calloc(samples, sizeof(struct lists)), NULL, each};
+    *scratch = (struct scratch){calloc(samples > 0 ? samples : 1, sizeof(struct lists)), NULL, each};
     void *maps = NULL;
     if (!scratch->lists || posix_memalign(&maps, 64, threads * each * sizeof(float)))
         return -1;
     scratch->maps = maps;
-    struct lists first = {malloc(samples * entries * sizeof(float)), malloc(samples * entries * sizeof(int32_t)),
-                          malloc(samples * counts * sizeof(int32_t))};
-    for (int sample = 0; sample < samples; sample++)
+    size_t room = samples > 0 ? samples : 1;
+    struct lists first = {malloc(room * entries * sizeof(float)), malloc(room * entries * sizeof(int32_t)),
+                          malloc(room * counts * sizeof(int32_t))};
+    scratch->lists[0] = first;
+    for (int sample = 1; sample < samples; sample++)
         scratch->lists[sample] = (struct lists){first.value + sample * entries, first.offset + sample * entries,
                                                 first.count + sample * counts};
     return first.value && first.offset && first.count ? 0 : -1;
@@ -115,11 +117,11 @@ static int run(const struct job *job, const struct kernel *kernel, int threads)
     size_t pixels = (size_t)job->height * job->width;
     size_t map = (size_t)(job->height + 2) * (job->width + 2) * kernel->lanes;
     int blocks = (job->outputs + kernel->lanes - 1) / kernel->lanes;
-    int group = MAPS / (map * sizeof(float));
-    group = group < 1 ? 1 : group > MAX_GROUP ? MAX_GROUP : group;
+    int most = job->samples < MAX_GROUP ? job->samples : MAX_GROUP, group = MAPS / (map * sizeof(float));
+    group = group > most ? most : group;
+    group = group < 1 ? 1 : group;
     while (group > 1 && blocks * ((job->samples + group - 1) / group) < threads)
         group = (group + 1) / 2;
-    group = group > job->samples ? job->samples : group;
     int tasks = blocks * ((job->samples + group - 1) / group);
     size_t entries = (job->places ? pixels / 4 : pixels) * job->inputs + SPARE;
     size_t counts = pixels * ((job->inputs + BLOCK - 1) / BLOCK);

@@ -60,7 +60,7 @@ class SparseConv:
     @staticmethod
     def pays(image: Tensor) -> bool:
         """Whether so few values are other than zero, going by the first sample; with places it always pays."""
-        return int(image[0].count_nonzero()) <= DENSE * image[0].numel()
+        return len(image) > 0 and int(image[0].count_nonzero()) <= DENSE * image[0].numel()
 
     def convolve(self, image: Tensor) -> Tensor:
         """W * image: (N, C, H, W) to (N, channels, H, W), channels last."""
@@ -81,7 +81,6 @@ class SparseConv:
         shape = (samples, channels, height // 2, width // 2)
         found = torch.empty(shape, memory_format=torch.channels_last)
         places = torch.empty(shape, dtype=torch.uint8, memory_format=torch.channels_last)
-        threads = torch.get_num_threads()
         eb_native.pool(
             self._index,
             image.data_ptr(),
@@ -91,7 +90,7 @@ class SparseConv:
             height,
             width,
             channels,
-            threads,
+            torch.get_num_threads(),
         )
         return found, places
 
