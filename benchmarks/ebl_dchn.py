@@ -34,6 +34,8 @@ from eb_core import Network
 PARTS = ("parity", "speed", "quality", "memory")
 RULES = ("c-ep", "p-ep", "n-ep", "cl", "c-cpl", "p-cpl", "n-cpl", "tbp")
 BETA = 0.25
+REMEMBERED = ("hopfield, colour", "csb, dt^2 = 1.3", "csb, chosen")
+"""Of which kinds the memory is measured."""
 
 
 def distance(found: Any, wanted: Any) -> dict[str, float]:
@@ -118,9 +120,9 @@ def speed(
 
 
 def memory(path: Path, width: int, batch: int, threads: int) -> dict[str, float]:
-    """Peak of the resident set in MB, the reference and two relaxers each in a process of its own."""
+    """Peak of the resident set in MB, the reference and three relaxers each in a process of its own."""
     found: dict[str, float] = {}
-    for side in ("reference", "hopfield", "csb"):
+    for side in ("reference", *REMEMBERED):
         command = [sys.executable, __file__, str(path), "--width", str(width), "--threads", str(threads)]
         command += ["--one-step", side, str(batch)]
         lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
@@ -138,7 +140,8 @@ def one_step(path: Path, width: int, side: str, batch: int) -> None:
         theirs.load(x, labels, torch.float32)
         theirs.step()
     else:
-        Ours(network, side, steps=4, nudged_steps=4, tol=0.0).step(x, labels)
+        relaxer, options = KINDS[side]
+        Ours(network, relaxer, steps=4, nudged_steps=4, tol=0.0, **options).step(x, labels)
     print(before, _peak())
 
 
