@@ -62,16 +62,18 @@ TARGET static void NAME(gather)(const struct job *job, int sample, struct lists 
 }
 
 /* Adds value x weights to the 3x3 window around each pixel of a row, for every entry of the pixel's list; `window` is
-   that of the first pixel. The sums stay in registers while the window moves on. Returns the number of entries. */
+   that of the first pixel. What a row brings to a column is summed in registers, beginning with zero, which rounds less,
+   and added when the window leaves the column. Returns the number of entries. */
 TARGET static inline size_t NAME(scatter)(float *window, size_t row, int width, const float *weights,
                                           const float *value, const int32_t *offset, const int32_t *count)
 {
 #define AT(i, j) (*(NAME(vec) *)(window + (i) * row + (j) * LANES))
 #define TAP(k) (*(const NAME(vec) *)(w + (k) * LANES))
+    const NAME(vec) zero = {0};
     size_t entry = 0, end = 0;
-    NAME(vec) a = AT(0, 0), b = AT(0, 1), d = AT(1, 0), e = AT(1, 1), g = AT(2, 0), h = AT(2, 1);
+    NAME(vec) a = zero, b = zero, d = zero, e = zero, g = zero, h = zero;
     for (int x = 0; x < width; x++, window += LANES) {
-        NAME(vec) c = AT(0, 2), f = AT(1, 2), i = AT(2, 2);
+        NAME(vec) c = zero, f = zero, i = zero;
         for (end += count[x]; entry < end; entry++) {
             const float *w = weights + offset[entry];
             float scale = value[entry];
@@ -79,10 +81,10 @@ TARGET static inline size_t NAME(scatter)(float *window, size_t row, int width, 
             d += scale * TAP(3), e += scale * TAP(4), f += scale * TAP(5);
             g += scale * TAP(6), h += scale * TAP(7), i += scale * TAP(8);
         }
-        AT(0, 0) = a, AT(1, 0) = d, AT(2, 0) = g;
+        AT(0, 0) += a, AT(1, 0) += d, AT(2, 0) += g;
         a = b, b = c, d = e, e = f, g = h, h = i;
     }
-    AT(0, 0) = a, AT(0, 1) = b, AT(1, 0) = d, AT(1, 1) = e, AT(2, 0) = g, AT(2, 1) = h;
+    AT(0, 0) += a, AT(0, 1) += b, AT(1, 0) += d, AT(1, 1) += e, AT(2, 0) += g, AT(2, 1) += h;
     return end;
 #undef AT
 #undef TAP
@@ -170,7 +172,7 @@ TARGET static inline void NAME(sum)(float *sums, const float *map, size_t row, c
 {
 #define SUM(k) (*(NAME(vec) *)(sums + (k) * LANES))
 #define AT(i, j) (*(const NAME(vec) *)(window + (i) * row + (j) * LANES))
-    NAME(vec) a = SUM(0), b = SUM(1), c = SUM(2), d = SUM(3), e = SUM(4), f = SUM(5), g = SUM(6), h = SUM(7), i = SUM(8);
+    NAME(vec) a = {0}, b = {0}, c = {0}, d = {0}, e = {0}, f = {0}, g = {0}, h = {0}, i = {0};
     for (int entry = 0; entry < count; entry++) {
         const float *window = map + offset[entry];
         float x = value[entry];
@@ -178,7 +180,7 @@ TARGET static inline void NAME(sum)(float *sums, const float *map, size_t row, c
         d += x * AT(1, 0), e += x * AT(1, 1), f += x * AT(1, 2);
         g += x * AT(2, 0), h += x * AT(2, 1), i += x * AT(2, 2);
     }
-    SUM(0) = a, SUM(1) = b, SUM(2) = c, SUM(3) = d, SUM(4) = e, SUM(5) = f, SUM(6) = g, SUM(7) = h, SUM(8) = i;
+    SUM(0) += a, SUM(1) += b, SUM(2) += c, SUM(3) += d, SUM(4) += e, SUM(5) += f, SUM(6) += g, SUM(7) += h, SUM(8) += i;
 #undef SUM
 #undef AT
 }
