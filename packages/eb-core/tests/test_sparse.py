@@ -1,5 +1,8 @@
 """The compiled convolutions are the library's, on every instruction set, and edges really use them."""
 
+import pickle
+import sys
+
 import pytest
 import torch
 from torch import Tensor
@@ -7,7 +10,6 @@ from torch.nn import functional as F  # noqa: N812
 from torch.nn.grad import conv2d_weight
 
 from eb_core import Conv
-from eb_core.things import sparse
 from eb_core.things.sparse import SparseConv, indices_of, kernels
 
 pytestmark = pytest.mark.skipif(not kernels(), reason="eb-native has no kernel here")
@@ -173,6 +175,56 @@ def test_odd_maps_are_pooled_by_the_library(calls: list[str]) -> None:
 
 
 def test_without_the_package_there_are_no_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sparse.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "eb_native", None)
     assert kernels() == ()
     assert not SparseConv.fits(torch.empty(32, 32, 3, 3))
+
+
+@EVERY
+@pytest.mark.parametrize("wrong", [random(2, 16, 4, 4).double(), random(2, 48, 4, 4), random(16, 4, 4)])
+def test_what_is_not_for_the_kernels_is_refused(kernel: Kernel, wrong: Tensor) -> None:
+    fast = SparseConv(random(16, 16, 3, 3), kernel)
+    for way in (fast.convolve, fast.pooled, fast.maxima, fast.transposed):
+        with pytest.raises(ValueError, match="expected images with 16 channels"):
+            way(wrong)
+
+
+@EVERY
+def test_places_and_values_belong_together(kernel: Kernel) -> None:
+    fast, values = SparseConv(random(16, 16, 3, 3), kernel), random(2, 16, 4, 4)
+    with pytest.raises(ValueError, match="do not belong"):
+        fast.transposed(values, torch.zeros(1, 16, 4, 4, dtype=torch.uint8))
+    with pytest.raises(ValueError, match="do not belong"):
+        fast.transposed(values, torch.zeros(2, 16, 4, 4, dtype=torch.int64))
+    with pytest.raises(ValueError, match="do not belong"):
+        fast.gradient(values, values, torch.zeros(2, 16, 4, 4, dtype=torch.uint8))
+    with pytest.raises(ValueError, match="even sides"):
+        fast.pooled(random(2, 16, 3, 4))
+
+
+@EVERY
+def test_the_default_type_does_not_matter(kernel: Kernel) -> None:
+    fast, image = SparseConv(random(16, 16, 3, 3), kernel), random(2, 16, 4, 4)
+    wanted = fast.pooled(image)[0]
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = fast.pooled(image)[0]
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, wanted)
+
+
+@EVERY
+def test_a_large_batch_in_parts_is_the_same(kernel: Kernel) -> None:
+    fast, image = SparseConv(random(16, 64, 3, 3), kernel), random(150, 64, 16, 16, zeros=0.5)
+    assert torch.equal(fast.convolve(image), torch.cat([fast.convolve(part) for part in image.split(70)]))
+
+
+@torch.no_grad()
+def test_what_was_prepared_is_not_pickled() -> None:
+    wide = edge(pool="none")
+    before = len(pickle.dumps(wide))
+    wide.drive(random(2, 16, 8, 6, zeros=0.9))
+    assert wide._known is not None
+    assert len(pickle.dumps(wide)) == before

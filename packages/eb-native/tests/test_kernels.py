@@ -24,6 +24,18 @@ def test_a_reason_is_given_exactly_where_there_are_none() -> None:
 @pytest.mark.parametrize("index", [-1, 2])
 def test_an_unknown_kernel_is_refused(index: int) -> None:
     with pytest.raises(ValueError, match=f"no kernel {index}"):
-        eb_native.convolve(index, *[0] * 11)
+        eb_native.convolve(index, (0,) * 5, (1, 2, 2, 16, 16), 1)
     with pytest.raises(ValueError, match=f"no kernel {index}"):
-        eb_native.pool(index, *[0] * 8)
+        eb_native.pool(index, (0,) * 3, (1, 2, 2, 16), 1)
+
+
+@pytest.mark.skipif(not eb_native.KERNELS, reason="no kernels here")
+def test_sizes_that_would_be_read_beyond_their_ends_are_refused() -> None:
+    with pytest.raises(ValueError, match="even sides"):
+        eb_native.pool(eb_native.KERNELS[0][0], (0,) * 3, (1, 3, 2, 16), 1)
+    with pytest.raises(ValueError, match="even sides"):
+        eb_native.convolve(eb_native.KERNELS[0][0], (0, 1, 0, 0, 0), (1, 2, 3, 16, 16), 1)
+    with pytest.raises(ValueError, match="less than"):
+        eb_native.pool(eb_native.KERNELS[0][0], (0,) * 3, (1, 2, 2, 1), 1)
+    with pytest.raises(ValueError, match="not positive"):
+        eb_native.convolve(eb_native.KERNELS[0][0], (0,) * 5, (1, 2, 0, 16, 16), 1)

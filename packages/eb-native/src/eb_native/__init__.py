@@ -6,7 +6,7 @@ threads that wait in it, then serve here, too.
 """
 
 try:
-    from eb_native import _sparse
+    import eb_native._sparse as _sparse  # noqa: PLR0402  (the fault then names what is missing)
 except ImportError as fault:
     KERNELS: tuple[tuple[int, str, int], ...] = ()
     REASON = f"not built: {fault}"

@@ -14,9 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK 64              /* input channels whose weights are in use at a time: 36 KB at 16 lanes */
+#define BLOCK 64              /* input channels whose weights are in use at a time: 36 KB at 16 lanes, 18 at 8 */
 #define MAX_GROUP 64          /* samples that share them */
-#define MAPS (256 << 10)      /* bytes of their maps: half of a usual second cache at most */
+#define MAPS (256 << 10)      /* bytes of their maps, a part of a usual second cache, or one map */
+#define LISTS (16 << 20)      /* bytes of lists at a time */
 #define SPARE 16              /* a list is written 16 entries at a time */
 
 struct job {
@@ -112,7 +113,7 @@ static float *own(const struct scratch *scratch)
 #endif
 }
 
-static int run(const struct job *job, const struct kernel *kernel, int threads)
+static int run_part(const struct job *job, const struct kernel *kernel, int threads)
 {
     size_t pixels = (size_t)job->height * job->width;
     size_t map = (size_t)(job->height + 2) * (job->width + 2) * kernel->lanes;
@@ -145,6 +146,25 @@ static int run(const struct job *job, const struct kernel *kernel, int threads)
     return failed;
 }
 
+/* So many samples at a time that their lists stay below LISTS bytes. */
+static int run(const struct job *job, const struct kernel *kernel, int threads)
+{
+    size_t pixels = (size_t)job->height * job->width;
+    size_t in = (job->places ? pixels / 4 : pixels) * job->inputs;
+    size_t out = (job->out_places ? pixels / 4 : pixels) * job->outputs;
+    int most = LISTS / (in * (sizeof(float) + sizeof(int32_t)));
+    most = most < threads ? threads : most;
+    for (int first = 0; first < job->samples; first += most) {
+        struct job part = *job;
+        part.samples = job->samples - first < most ? job->samples - first : most;
+        part.image += first * in, part.places += job->places ? first * in : 0;
+        part.out += first * out, part.out_places += job->out_places ? first * out : 0;
+        if (run_part(&part, kernel, threads))
+            return -1;
+    }
+    return 0;
+}
+
 static int run_gradient(const struct job *job, const float *other, const struct kernel *kernel, int threads)
 {
     size_t pixels = (size_t)job->height * job->width / (job->places ? 4 : 1);
@@ -168,82 +188,88 @@ static int run_gradient(const struct job *job, const float *other, const struct 
     return failed;
 }
 
-static int allowed(int index)
+/* Whether there is such a kernel, and it is for such sizes; sets the error if not. */
+static int allowed(int index, const struct job *job, int pools)
 {
-    if (index >= 0 && index < 2 && supported(index))
+    if (index < 0 || index > 1 || !supported(index))
+        PyErr_Format(PyExc_ValueError, "this processor has no kernel %d", index);
+    else if (job->samples < 0 || job->height < 1 || job->width < 1 || job->inputs < 1 || job->outputs < 1)
+        PyErr_SetString(PyExc_ValueError, "a size is not positive");
+    else if ((pools || job->places) && (job->height % 2 || job->width % 2))
+        PyErr_SetString(PyExc_ValueError, "maps in squares of 2x2 have even sides");
+    else
         return 1;
-    PyErr_Format(PyExc_ValueError, "this processor has no kernel %d", index);
     return 0;
+}
+
+static PyObject *done(int failed)
+{
+    if (failed)
+        return PyErr_NoMemory();
+    Py_RETURN_NONE;
 }
 
 static PyObject *convolve(PyObject *module, PyObject *args)
 {
     struct job job;
-    Py_ssize_t image, places, weights, out, out_places;
     int index, threads, failed;
-    if (!PyArg_ParseTuple(args, "innnnniiiiii", &index, &image, &places, &weights, &out, &out_places, &job.samples,
-                          &job.height, &job.width, &job.inputs, &job.outputs, &threads))
+    if (!PyArg_ParseTuple(args, "i(nnnnn)(iiiii)i", &index, &job.image, &job.places, &job.weights, &job.out,
+                          &job.out_places, &job.samples, &job.height, &job.width, &job.inputs, &job.outputs, &threads))
         return NULL;
-    if (!allowed(index))
+    if (!allowed(index, &job, job.out_places != NULL))
         return NULL;
-    job.image = (const float *)image, job.places = (const uint8_t *)places, job.weights = (const float *)weights;
-    job.out = (float *)out, job.out_places = (uint8_t *)out_places;
     Py_BEGIN_ALLOW_THREADS
     failed = run(&job, KERNELS + index, threads < 1 ? 1 : threads);
     Py_END_ALLOW_THREADS
-    if (failed)
-        return PyErr_NoMemory();
-    Py_RETURN_NONE;
+    return done(failed);
 }
 
 static PyObject *gradient(PyObject *module, PyObject *args)
 {
     struct job job = {0};
-    Py_ssize_t image, places, other, out;
+    const float *other;
     int index, threads, failed;
-    if (!PyArg_ParseTuple(args, "innnniiiiii", &index, &image, &places, &other, &out, &job.samples, &job.height,
-                          &job.width, &job.inputs, &job.outputs, &threads))
+    if (!PyArg_ParseTuple(args, "i(nnnn)(iiiii)i", &index, &job.image, &job.places, &other, &job.out, &job.samples,
+                          &job.height, &job.width, &job.inputs, &job.outputs, &threads))
         return NULL;
-    if (!allowed(index))
+    if (!allowed(index, &job, 0))
         return NULL;
-    job.image = (const float *)image, job.places = (const uint8_t *)places, job.out = (float *)out;
     Py_BEGIN_ALLOW_THREADS
-    failed = run_gradient(&job, (const float *)other, KERNELS + index, threads < 1 ? 1 : threads);
+    failed = run_gradient(&job, other, KERNELS + index, threads < 1 ? 1 : threads);
     Py_END_ALLOW_THREADS
-    if (failed)
-        return PyErr_NoMemory();
-    Py_RETURN_NONE;
+    return done(failed);
 }
 
 static PyObject *pool(PyObject *module, PyObject *args)
 {
     struct job job = {0};
-    Py_ssize_t image, out, out_places;
     int index, threads;
-    if (!PyArg_ParseTuple(args, "innniiiii", &index, &image, &out, &out_places, &job.samples, &job.height, &job.width,
-                          &job.inputs, &threads))
+    if (!PyArg_ParseTuple(args, "i(nnn)(iiii)i", &index, &job.image, &job.out, &job.out_places, &job.samples,
+                          &job.height, &job.width, &job.inputs, &threads))
         return NULL;
-    if (!allowed(index))
+    job.outputs = job.inputs;
+    if (!allowed(index, &job, 1))
         return NULL;
-    job.image = (const float *)image, job.out = (float *)out, job.out_places = (uint8_t *)out_places;
+    if (job.inputs < KERNELS[index].lanes)
+        return PyErr_Format(PyExc_ValueError, "%d channels are less than %d lanes", job.inputs, KERNELS[index].lanes);
     Py_BEGIN_ALLOW_THREADS
 #pragma omp parallel for num_threads(threads < 1 ? 1 : threads)
     for (int sample = 0; sample < job.samples; sample++)
         KERNELS[index].pool(&job, sample);
     Py_END_ALLOW_THREADS
-    Py_RETURN_NONE;
+    return done(0);
 }
 
 static PyMethodDef METHODS[] = {
+    {"convolve", convolve, METH_VARARGS,
+     "convolve(kernel, (image, places, weights, out, out_places), (samples, height, width, inputs, outputs), threads)\n\n"
+     "Addresses and sizes as in `struct job`; places and out_places may be 0."},
     {"gradient", gradient, METH_VARARGS,
-     "gradient(kernel, image, places, other, out, samples, height, width, inputs, outputs, threads)\n\n"
+     "gradient(kernel, (image, places, other, out), (samples, height, width, inputs, outputs), threads)\n\n"
      "out (inputs, 3, 3, outputs) = sum over samples and pixels of image x the window of `other` around its pixel."},
     {"pool", pool, METH_VARARGS,
-     "pool(kernel, image, out, out_places, samples, height, width, channels, threads)\n\n"
+     "pool(kernel, (image, out, out_places), (samples, height, width, channels), threads)\n\n"
      "Maxima of 2x2 squares and their places; at least as many channels as lanes."},
-    {"convolve", convolve, METH_VARARGS,
-     "convolve(kernel, image, places, weights, out, out_places, samples, height, width, inputs, outputs, threads)\n\n"
-     "Addresses and sizes as in `struct job`; places and out_places may be 0."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -81,6 +81,10 @@ class Conv(Edge):
         weight = torch.zeros(channels, pre_shape[0], kernel, kernel)
         self.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is copied and pickled: not what was prepared for this process and processor."""
+        return {**self.__dict__, "_known": None}
+
     def drive(self, u_pre: Tensor, plus: Tensor | None = None) -> Tensor:
         return _added(self._pooled(self._convolved(u_pre)), plus)
 
@@ -121,15 +125,15 @@ class Conv(Edge):
         return _added(back, plus)
 
     def gradient(self, u_pre: Tensor, u_post: Tensor) -> dict[str, Tensor]:
-        way = self._way()
-        if isinstance(way, SparseConv) and self.pool == "max" and self.even:
-            return {"weight": way.gradient(u_pre, u_post, self.drive_and_context(u_pre)[1])}
         size = max(1, MAP // (self.weight.shape[0] * math.prod(self._map)))
         parts = zip(u_pre.split(size), u_post.split(size), strict=True)  # type: ignore[no-untyped-call]
         return {"weight": reduce(Tensor.add_, (self._weight_gradient(pre, post) for pre, post in parts))}
 
     def _weight_gradient(self, u_pre: Tensor, u_post: Tensor) -> Tensor:
         context = None if self.linear else self.drive_and_context(u_pre)[1]
+        way = self._way()
+        if isinstance(way, SparseConv) and context is not None and context.dtype == torch.uint8:
+            return way.gradient(u_pre, u_post, context)
         spread = self._unpooled(u_post, context)
         found: Tensor = conv2d_weight(  # type: ignore[no-untyped-call]
             self._enlarged(u_pre), list(self.weight.shape), spread, stride=self.stride, padding=self.padding
@@ -151,9 +155,9 @@ class Conv(Edge):
         """A faster way than the library's convolution with the present weights; None under autograd or autocast."""
         weight = self.weight
         plain = torch.is_grad_enabled() or torch.is_autocast_enabled(weight.device.type)
-        if plain or not self._may_be_fast:
+        if plain or not self._may_be_fast or weight.is_inference():
             return None
-        now = (weight._version, weight.data_ptr(), weight.dtype)
+        now = (weight._version, weight.data_ptr(), weight.stride(), weight.dtype)
         if self._known is None or self._known[0] != now:
             sparse = SparseConv(weight, kernels()[0]) if SparseConv.fits(weight) else None
             self._known = (now, sparse or (Winograd(weight) if Winograd.fits(weight, self._map) else None))

@@ -57,10 +57,11 @@ class Edge(nn.Module, ABC):
         """
         if self.linear:
             return self.drive(u_pre)
+        recorded = torch.is_grad_enabled()
         with torch.enable_grad():
-            like = self.drive(u_pre.detach())
-            probe = torch.zeros_like(like).requires_grad_()
-            found: Tensor = torch.autograd.grad(self.pullback(probe, context=context), probe, u_pre)[0]
+            probe = torch.zeros_like(self.drive(u_pre.detach())).requires_grad_()
+            back = self.pullback(probe, context=context)
+            found: Tensor = torch.autograd.grad(back, probe, u_pre, create_graph=recorded)[0]
         return found
 
     def gradient(self, u_pre: Tensor, u_post: Tensor) -> dict[str, Tensor]:
