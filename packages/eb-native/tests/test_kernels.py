@@ -2,16 +2,19 @@
 
 import platform
 import shutil
+import sysconfig
+from pathlib import Path
 
 import pytest
 import torch  # noqa: F401  (before the kernels: one OpenMP library)
 
 import eb_native
 
-ABLE = platform.machine() in ("x86_64", "AMD64") and shutil.which("cc") is not None
+HEADER = Path(sysconfig.get_paths()["include"]) / "Python.h"
+ABLE = platform.machine() in ("x86_64", "AMD64") and shutil.which("cc") is not None and HEADER.exists()
 
 
-@pytest.mark.skipif(not ABLE, reason="no compiler, or another processor")
+@pytest.mark.skipif(not ABLE, reason="no compiler, no headers of Python, or another processor")
 def test_they_are_built_or_say_why() -> None:
     assert eb_native.KERNELS or "neither AVX2" in eb_native.REASON
 
