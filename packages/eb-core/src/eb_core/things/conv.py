@@ -7,7 +7,9 @@
 An edge with "max" is not linear: its pullback needs the argmax, which the convolution of `drive_and_context` has found,
 so that both directions share one convolution. Weights lie channels last in memory, and what is computed with them then
 does so, too: on CPUs and GPUs the faster layout. Without autograd faster ways may serve (`things/sparse.py`,
-`things/winograd.py`), with weights prepared once: a change in place is noticed, one through `weight.data` is not. Scellier et al., NeurIPS 2023 (arXiv 2312.15103), Sec. 3.
+`things/winograd.py`), with weights prepared once: a change in place is noticed, one through `weight.data` is not.
+
+Reference: Scellier et al., NeurIPS 2023 (arXiv 2312.15103), Sec. 3.
 """
 
 import math
