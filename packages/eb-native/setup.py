@@ -10,8 +10,8 @@ setup(
     ext_modules=[
         Extension(
             "eb_native._sparse",
-            ["src/eb_native/_sparse.c"],
-            depends=["src/eb_native/_kernel.h"],
+            ["src/eb_native/_module.c", "src/eb_native/_sparse.c"],
+            depends=["src/eb_native/_kernel.h", "src/eb_native/_sparse.h"],
             extra_compile_args=["-O3", *OPENMP],
             extra_link_args=OPENMP,
             optional=True,
