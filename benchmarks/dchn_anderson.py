@@ -86,8 +86,7 @@ def main() -> None:
     parser.add_argument("--judged", type=int, default=16, help="images")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    file = arguments.net or Path(f"dchn-{arguments.width}.pt")
-    network, (x, _), _ = trained(arguments.width, file, arguments.data_dir, arguments.train_precision)
+    network, (x, _), _ = trained(arguments)
     problem = Problem.free(network.double(), make("energy", "hopfield"), x[: arguments.judged].double())
     report: dict[str, Any] = {}
     for label, (name, options, depth) in TRIED.items():

@@ -50,8 +50,7 @@ def ways(network: Any, options: dict[str, Any]) -> dict[str, tuple[Ours, tuple[i
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Milliseconds of a step, ratio to bp, and cosine, of each way."""
-    file = arguments.net or Path(f"dchn-{arguments.width}.pt")
-    network, images, _ = trained(arguments.width, file, arguments.data_dir, arguments.train_precision)
+    network, images, _ = trained(arguments)
     x, labels = (part[: arguments.batch] for part in images)
     few, budget = slice(0, min(8, arguments.batch)), tuple(arguments.budget)
     options: dict[str, Any] = {"steps": budget[0], "nudged_steps": budget[1], "dt": DT, "tol": 0.0, "beta": BETA}

@@ -191,10 +191,7 @@ def _report(arguments: argparse.Namespace, parts: Any) -> dict[str, Any]:
         }
     if set(parts) == {"memory"}:
         return report
-    file = arguments.net or Path(f"dchn-{arguments.width}.pt")
-    network, (x, labels), report["training accuracy"] = trained(
-        arguments.width, file, arguments.data_dir, arguments.train_precision
-    )
+    network, (x, labels), report["training accuracy"] = trained(arguments)
     few = x[: arguments.judged], labels[: arguments.judged]
     if "parity" in parts:
         free, nudged = arguments.parity_budget

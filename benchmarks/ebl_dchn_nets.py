@@ -89,17 +89,17 @@ def images(data_dir: Path | None) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, 
     return splits[0], splits[1]
 
 
-def trained(
-    width: int, file: Path, data_dir: Path | None, precision: str
-) -> tuple[Network, tuple[Tensor, Tensor], float]:
-    """A net, test images with their labels, and its accuracy on the last training batches.
+def trained(arguments: argparse.Namespace) -> tuple[Network, tuple[Tensor, Tensor], float]:
+    """The net of `add_options`, test images with their labels, and its accuracy on the last training batches.
 
-    If `file` exists the weights are read from it; otherwise they are trained with C-EP, and written to it.
+    If its file exists the weights are read from there; otherwise they are trained with C-EP, and written there.
     """
-    training, test = images(data_dir)
+    width, file = arguments.width, arguments.net or Path(f"dchn-{arguments.width}.pt")
+    training, test = images(arguments.data_dir)
     network = build(width)
     if not file.exists():
-        torch.save({"accuracy": train(network, width, *training, precision), "weights": network.state_dict()}, file)
+        accuracy = train(network, width, *training, arguments.train_precision)
+        torch.save({"accuracy": accuracy, "weights": network.state_dict()}, file)
     kept = torch.load(file)
     network.load_state_dict(kept["weights"])
     return network, test, kept["accuracy"]

@@ -164,7 +164,7 @@ int run_gradient(const struct job *job, const float *other, int index, int threa
     size_t sums = (size_t)job->inputs * 9 * LANES_OF[index];
     int blocks = (job->outputs + LANES_OF[index] - 1) / LANES_OF[index];
     struct scratch scratch;
-    int failed = make(&scratch, job->samples, pixels * job->inputs + 1, job->inputs, threads, map + sums);
+    int failed = make(&scratch, job->samples, pixels * job->inputs, job->inputs, threads, map + sums);
     if (!failed) {
 #pragma omp parallel num_threads(threads)
         {

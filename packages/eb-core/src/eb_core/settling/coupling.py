@@ -150,8 +150,7 @@ class _Couplings:
             if edge.pre not in v or edge.post not in v:
                 continue
             context = self._contexts.get(edge)
-            forth = edge.drive(v[edge.pre]) if edge.linear else edge.drive_at(v[edge.pre], context)
-            total[edge.post] = total[edge.post] + forth
+            total[edge.post] = total[edge.post] + edge.drive_at(v[edge.pre], context)
             total[edge.pre] = edge.pullback(v[edge.post], total[edge.pre], context)
         return total
 

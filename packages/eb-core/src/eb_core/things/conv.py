@@ -97,16 +97,16 @@ class Conv(Edge):
             return self.drive(u_pre), None
         way = self._way()
         if isinstance(way, SparseConv) and self.even:
-            return way.pooled(u_pre) if way.pays(u_pre) else way.maxima(self._convolved(u_pre))
+            return way.pooled(u_pre) if way.pays(u_pre) else way.maxima(self._by_library(u_pre))
         drive, places = F.max_pool2d(self._convolved(u_pre), 2, return_indices=True)
         return drive, places
 
     def drive_at(self, u_pre: Tensor, context: Any) -> Tensor:
         """The convolution at the places of other maxima."""
-        image = self._convolved(u_pre)
         if self.linear:
-            return self._pooled(image)
-        if context.dtype != torch.uint8:
+            return self.drive(u_pre)
+        image = self._convolved(u_pre)
+        if not _in_squares(context):
             return image.flatten(2).gather(2, context.flatten(2)).view(context.shape)
         found = image[:, :, ::2, ::2]
         for place in (1, 2, 3):
@@ -115,7 +115,7 @@ class Conv(Edge):
 
     def pullback(self, u_post: Tensor, plus: Tensor | None = None, context: Any = None) -> Tensor:
         way = self._way()
-        if isinstance(way, SparseConv) and context is not None and context.dtype == torch.uint8:
+        if isinstance(way, SparseConv) and _in_squares(context):
             return _added(way.transposed(u_post, context), plus)
         spread = self._unpooled(u_post, context)
         if way and way.pays(spread):
@@ -135,7 +135,7 @@ class Conv(Edge):
     def _weight_gradient(self, u_pre: Tensor, u_post: Tensor) -> Tensor:
         context = None if self.linear else self.drive_and_context(u_pre)[1]
         way = self._way()
-        if isinstance(way, SparseConv) and context is not None and context.dtype == torch.uint8:
+        if isinstance(way, SparseConv) and _in_squares(context):
             return way.gradient(u_pre, u_post, context)
         spread = self._unpooled(u_post, context)
         found: Tensor = conv2d_weight(  # type: ignore[no-untyped-call]
@@ -152,6 +152,9 @@ class Conv(Edge):
         way = self._way()
         if way and way.pays(u):
             return way.convolve(u)
+        return self._by_library(u)
+
+    def _by_library(self, u: Tensor) -> Tensor:
         return F.conv2d(self._enlarged(u), self.weight, stride=self.stride, padding=self.padding)
 
     def _way(self) -> SparseConv | Winograd | None:
@@ -176,12 +179,17 @@ class Conv(Edge):
         if self.pool == "none":
             return v
         if places is not None:
-            if places.dtype == torch.uint8:
+            if _in_squares(places):
                 places = indices_of(places, self._map)
             return F.max_unpool2d(v, places, [2, 2], output_size=self._map)
         spread = (v / 4).repeat_interleave(2, 2).repeat_interleave(2, 3)
         odd = (self._map[1] % 2, self._map[0] % 2)
         return F.pad(spread, (0, odd[0], 0, odd[1])) if any(odd) else spread
+
+
+def _in_squares(context: Tensor | None) -> bool:
+    """Whether these are places in squares of 2x2, as the compiled ways give and take them."""
+    return context is not None and context.dtype == torch.uint8
 
 
 def _added(value: Tensor, plus: Tensor | None) -> Tensor:
