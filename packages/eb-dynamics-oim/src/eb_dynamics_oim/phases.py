@@ -33,7 +33,7 @@ class PhaseRelaxer(IterativeRelaxer):
     )
     nudged_tol: float | None = option(
         default=None,
-        help="the same for nudged phases; none means 0.2 |beta| tol (below 1e-6 use float64)",
+        help="the same for nudged and clamped phases; none means 0.2 |beta| tol, as far as the precision goes",
         unit="rad per unit time",
         ge=0,
     )

@@ -34,4 +34,4 @@ class CoupledLearning(TwoPhase):
     def perturbed(self, problem: Problem, free: State, cost: Cost, target: Tensor, beta: float) -> Problem:
         output = problem.network.output
         value = torch.lerp(problem.readout(free), target, beta)
-        return problem.clamped({output: problem.energy.with_readout(value, free[output])})
+        return problem.clamped({output: problem.energy.with_readout(value, free[output])}, scale=self.beta)

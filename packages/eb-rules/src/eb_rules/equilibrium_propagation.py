@@ -19,7 +19,7 @@ class EquilibriumPropagation(TwoPhase):
 
     As b -> 0 this is the gradient of the cost at the free equilibrium: with an error of order b for the positive
     and the negative variant, of order b^2 for the centred one, away from kinks of the box. For global minima and
-    finite b the surrogate bounds the cost: L_b <= C(s_free) <= L_{-b}. Both nudges start from the same free state.
+    finite b the surrogate bounds the cost: L_b <= C(s_free) <= L_{-b}. Both states start from the same free state.
     """
 
     @property
@@ -36,4 +36,4 @@ class EquilibriumPropagation(TwoPhase):
         return None
 
     def perturbed(self, problem: Problem, free: State, cost: Cost, target: Tensor, beta: float) -> Problem:
-        return problem.nudged(cost, target, beta)
+        return problem.nudged(cost, target, beta, scale=self.beta)

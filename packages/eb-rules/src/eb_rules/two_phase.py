@@ -2,7 +2,9 @@
 
     g = [dE/dtheta(s_{beta2}) - dE/dtheta(s_{beta1})] / (beta2 - beta1),   batch mean
 
-(beta1, beta2) is (0, b) for the positive, (-b, 0) for the negative and (-b, b) for the centred variant.
+(beta1, beta2) is (0, b) for the positive, (-b, 0) for the negative and (-b, b) for the centred variant. The free state
+is known to the free phase's tolerance only, which divided by b may be more than the gradient. So the state at beta = 0 is
+settled on like the other one, from the same start, with the same budget and tolerance: what both lack cancels.
 """
 
 from abc import abstractmethod
@@ -50,7 +52,11 @@ class TwoPhase(Rule):
 
     @abstractmethod
     def perturbed(self, problem: Problem, free: State, cost: Cost, target: Tensor, beta: float) -> Problem:
-        """The problem of a perturbed phase, derived from the free problem and its settled state."""
+        """The problem of a perturbed phase, derived from the free problem and its settled state.
+
+        Args:
+            beta: one of `strengths`; 0 is the unperturbed state as the other one is compared with it.
+        """
 
     def estimate(
         self,
@@ -66,19 +72,15 @@ class TwoPhase(Rule):
         start = carry.select(torch.arange(len(x), device=x.device)) if carry and carry.batch >= len(x) else None
         free = self.infer(session, problem, start, generator=generator)
         low, high = self.strengths()
-        names = {beta: name for beta, name in ((low, "minus"), (high, "plus")) if beta}
-        phases = [self.perturbed(problem, free.state, cost, target, beta) for beta in names]
-        settled = {"free": free} | dict(
-            zip(names.values(), self._settle(session, phases, free.state, generator), strict=True)
-        )
-        lower, upper = settled.get("minus", free), settled.get("plus", free)
+        phases = [self.perturbed(problem, free.state, cost, target, beta) for beta in (low, high)]
+        lower, upper = self._settle(session, phases, free.state, generator)
         weight = 1 / (high - low)
         readout = problem.readout(free.state)
         return GradientEstimate(
             contrast(problem, [(weight, upper.state), (-weight, lower.state)]),
             cost.value(readout, target),
             readout,
-            settled,
+            {"free": free, "minus" if low else "zero": lower, "plus" if high else "zero": upper},
             (upper if high else lower).state if self.warm_start else None,
         )
 
@@ -89,7 +91,7 @@ class TwoPhase(Rule):
         stacked = self.stacked
         if stacked is None:
             stacked = not free.large
-        if len(phases) == 1 or not (stacked and session.stacks):
+        if not (stacked and session.stacks):
             return [session.settle(phase, free, generator=generator) for phase in phases]
         both = session.settle(Problem.stack(phases), State.cat([free] * len(phases)), generator=generator)
         return both.split(phases)

@@ -18,7 +18,9 @@ from eb_core.settling.state import State
 from eb_core.settling.workspace import Workspace
 
 NUDGED_SHARE = 0.2
-"""A nudged phase is settled to this share of |beta| * tol: its displacement is of order beta."""
+"""A phase that is contrasted at scale beta is settled to this share of |beta| * tol: it moves by an amount of order beta."""
+RESOLVED = 2
+"""Machine epsilons below which a tolerance that shrinks with beta does not fall: a state is not known better."""
 
 
 @configurable
@@ -42,7 +44,7 @@ class IterativeRelaxer(Relaxer):
     )
     nudged_tol: float | None = option(
         default=None,
-        help="the same for nudged phases; none means 0.2 |beta| tol (below 1e-6 use float64)",
+        help="the same for nudged and clamped phases; none means 0.2 |beta| tol, as far as the precision goes",
         unit="units of the state",
         ge=0,
     )
@@ -117,15 +119,15 @@ class IterativeRelaxer(Relaxer):
 
     def _tolerance(self, problem: Problem) -> Tensor | None:
         """Tolerance of each sample (B,), or None for a fixed number of iterations."""
-        tol: float | Tensor = self.tol
-        if problem.phase != "free" and self.nudged_tol is not None:
-            tol = self.nudged_tol
-        elif problem.nudge is not None:
-            beta = problem.nudge.beta
-            tol = NUDGED_SHARE * self.tol * (beta.abs() if isinstance(beta, Tensor) else abs(beta))
-        if not isinstance(tol, Tensor):
-            return problem.x.new_full((problem.batch,), tol) if tol > 0 else None
-        return tol if self.tol > 0 else None
+        own = self.nudged_tol if problem.phase != "free" and self.nudged_tol is not None else None
+        tol = self.tol if own is None else own
+        if tol == 0:
+            return None
+        everyone = problem.x.new_full((problem.batch,), tol)
+        if own is not None or problem.scale is None:
+            return everyone
+        least = RESOLVED * torch.finfo(problem.x.dtype).eps
+        return (NUDGED_SHARE * problem.scale * everyone).clamp(min=min(least, tol))
 
     def _settle(
         self, work: Workspace, budget: int, tol: Tensor, recorder: "_Recorder | None"

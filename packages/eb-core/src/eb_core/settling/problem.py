@@ -31,6 +31,8 @@ class Problem:
         x: input, (B, *input shape), in the dtype of the network.
         clamps: layer name -> `Clamp`; a layer clamped as a whole does not settle.
         phase: which budget a relaxer uses: `free`, or `nudged` and `clamped`.
+        scale: strength of the perturbation that this phase is contrasted at, one for all samples or (B,). What a
+            contrast resolves shrinks with it, and so does the tolerance; None where nothing is contrasted.
     """
 
     network: Network
@@ -39,6 +41,7 @@ class Problem:
     clamps: Mapping[str, Clamp] = attrs.field(factory=dict)
     nudge: Nudge | None = None
     phase: Phase = "free"
+    scale: float | Tensor | None = None
     _drives: dict[str, tuple[int, Tensor]] = attrs.field(factory=dict, alias="drives")
 
     @classmethod
@@ -58,25 +61,36 @@ class Problem:
             raise UsageError(f"input in {x.dtype}, network in {weight.dtype}", advice="convert one of them")
         return cls(network, energy, x)
 
-    def nudged(self, cost: Cost, target: Tensor, beta: float | Tensor) -> "Problem":
+    def nudged(
+        self, cost: Cost, target: Tensor, beta: float | Tensor, *, scale: float | Tensor | None = None
+    ) -> "Problem":
         """The same batch with beta * C added.
+
+        Args:
+            scale: see `Problem`; default: |beta|, for beta = 0 nothing.
 
         Raises:
             UsageError: beta is so negative that F has no minimum.
         """
         nudge = Nudge(cost, target, beta)
         nudge.check(self.energy)
-        return attrs.evolve(self, nudge=nudge, phase="nudged")
+        if scale is None:
+            scale = beta.abs() if isinstance(beta, Tensor) else abs(beta) or None
+        return attrs.evolve(self, nudge=nudge, phase="nudged", scale=scale)
 
     def clamped(
-        self, values: Mapping[str, Tensor], masks: Mapping[str, Tensor] | None = None, phase: Phase = "clamped"
+        self,
+        values: Mapping[str, Tensor],
+        masks: Mapping[str, Tensor] | None = None,
+        phase: Phase = "clamped",
+        scale: float | None = None,
     ) -> "Problem":
-        """The same batch with layers held at `values`, wholly or where `masks` is true."""
+        """The same batch with layers held at `values`, wholly or where `masks` is true; `scale`: see `Problem`."""
         clamps = {layer: Clamp(value, (masks or {}).get(layer)) for layer, value in values.items()}
         for layer in clamps:
             if layer not in {one.name for one in self.network.unit_layers}:
                 raise UsageError(f"there is no layer '{layer}' to clamp", advice="clamp a hidden or the output layer")
-        return attrs.evolve(self, clamps={**self.clamps, **clamps}, phase=phase)
+        return attrs.evolve(self, clamps={**self.clamps, **clamps}, phase=phase, scale=scale)
 
     def select(self, rows: Tensor) -> "Problem":
         """The problem of the samples at `rows`; their input drive is not computed again."""
@@ -85,6 +99,7 @@ class Problem:
             x=self.x[rows],
             clamps={layer: clamp.select(rows) for layer, clamp in self.clamps.items()},
             nudge=self.nudge.select(rows) if self.nudge else None,
+            scale=self.scale[rows] if isinstance(self.scale, Tensor) else self.scale,
             drives={layer: (version, drive[rows]) for layer, (version, drive) in self._drives.items()},
         )
 
@@ -93,7 +108,8 @@ class Problem:
     def stack(problems: Sequence["Problem"]) -> "Problem":
         """Several phases of one batch as one batch: sample after sample of the first, then of the second, …
 
-        All must have been derived from the same free problem in the same way (all nudged, or the same layers clamped).
+        All must have been derived from the same free problem in the same way (all nudged, or the same layers clamped),
+        to be contrasted at scales of the same kind.
         """
         first = problems[0]
         for layer in first.network.unit_layers:
@@ -103,6 +119,7 @@ class Problem:
             x=torch.cat([problem.x for problem in problems]),
             clamps={layer: Clamp.stack([problem.clamps[layer] for problem in problems]) for layer in first.clamps},
             nudge=Nudge.stack([problem.nudge for problem in problems if problem.nudge]) if first.nudge else None,
+            scale=_stacked_scale(problems),
             drives={
                 layer: (version, join([drive] * len(problems))) for layer, (version, drive) in first._drives.items()
             },
@@ -175,3 +192,9 @@ class Problem:
         """What the cost sees of the output layer, (B, outputs)."""
         output = self.network.output
         return self.energy.readout(self.hold(output, state.units[output]))
+
+
+def _stacked_scale(problems: Sequence[Problem]) -> Tensor | None:
+    """One scale for each sample of a stacked batch."""
+    scales = [problem.x.new_ones(problem.batch) * problem.scale for problem in problems if problem.scale is not None]
+    return torch.cat(scales) if scales else None
