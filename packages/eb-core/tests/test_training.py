@@ -10,7 +10,6 @@ from foreign_physics import Centred, Chain, Descent, Springs
 
 import eb_core as eb
 from eb_core import Data, EpochReport, RunError, TrainingResult, UsageError
-from eb_core.training.health import Health
 from eb_core.training.optimiser import make_optimiser, schedule_rates
 from eb_core.training.split import split_off
 from eb_core.training.streams import stream
@@ -180,17 +179,6 @@ def test_unusable_arrays_are_refused(x: torch.Tensor, y: torch.Tensor, message: 
 def test_labels_outside_the_classes_are_named_with_their_number() -> None:
     with pytest.raises(UsageError, match="2 labels outside 0 … 1, the first is 2"):
         Data.from_arrays(torch.zeros(4, 2), torch.tensor([0, 1, 2, 3]), classes=2)
-
-
-def test_health_figures_turn_into_advice() -> None:
-    well = Health(0.0, 0.01, 5.0, 6.0, 0.5, -1.0)
-    ill = Health(0.5, 0.2, 30.0, 30.0, 0.99, -1.0)
-    assert well.advice() == []
-    assert [line.split(":")[0] for line in ill.advice()] == [
-        "50% of the free phases missed the tolerance",
-        "20% of the nudged phases missed the tolerance",
-        "99% of the hidden units sit on a wall",
-    ]
 
 
 def test_health_is_measured_on_every_sample() -> None:

@@ -3,8 +3,8 @@
     g = [dE/dtheta(s_{beta2}) - dE/dtheta(s_{beta1})] / (beta2 - beta1),   batch mean
 
 (beta1, beta2) is (0, b) for the positive, (-b, 0) for the negative and (-b, b) for the centred variant. The free state
-is known to the free phase's tolerance only, which divided by b may be more than the gradient. So the state at beta = 0 is
-settled on like the other one, from the same start, with the same budget and tolerance: what both lack cancels.
+is known to the free phase's tolerance only, which divided by b may be more than the gradient. So the state at beta = 0
+is settled on like the other one, from the same start, with the same budget and tolerance: what both lack cancels.
 """
 
 from abc import abstractmethod

@@ -46,7 +46,8 @@ def check(
 ) -> None:
     """Measure residual, stationarity, descent, EP against truncated BPTT, and the rule against the exact gradient.
 
-    Exit code 1 if a promise does not hold. Without options: the default relaxer and rule.
+    Rule and dynamics are judged settled to the end, and at the options that they train with. Exit code 1 if a promise
+    does not hold. Without options: the default relaxer and rule.
     """
     from eb_core.training.curves import check_plot
 
@@ -129,6 +130,7 @@ class Report:
 
     def add(self, made: Configuration, parts: tuple[str, ...]) -> None:
         """Measure one combination."""
+        from eb_core.testing.as_trained import measure_as_trained
         from eb_core.testing.measure import measure_relaxer, measure_rule
         from eb_core.testing.truncated import measure_truncated
         from eb_core.testing.well_conditioned import nets
@@ -144,11 +146,14 @@ class Report:
             compared, curves = measure_truncated(name, relaxer, energy, cost, problems)
             self.findings += dict.fromkeys([*found, *compared])
             self.curves += curves
+            if "rule" not in parts:
+                self.findings += measure_as_trained(f"relaxer {name}", made["rule"], relaxer, energy, cost, problems)
             self.seconds[f"relaxer {name}"] = time.perf_counter() - started
         if "rule" in parts:
             started = time.perf_counter()
             name = f"{made.sections['rule'].name} with {name}"
             self.findings += measure_rule(name, made["rule"], relaxer, energy, cost, problems)
+            self.findings += measure_as_trained(f"rule {name}", made["rule"], relaxer, energy, cost, problems)
             self.seconds[f"rule {name}"] = time.perf_counter() - started
 
     @property

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eb_core.cli.render import out
+from eb_core.testing.as_trained import WORST
 from eb_core.testing.measure import Finding
 
 OF_THE_FREE_STATE = ("residual of the free state", "smallest curvature", "distance to a kink")
@@ -22,6 +23,7 @@ _HEADS = {
     "distance to a kink": "kink",
     "order in beta": "order",
     "EP against truncated BPTT": "EP - BPTT",
+    WORST: "as trained",
 }
 
 
@@ -45,7 +47,8 @@ def _show_family(family: str, part: Sequence[Finding], seconds: Mapping[str, flo
     whats = [
         what
         for what in dict.fromkeys(one.what for one in part)
-        if family == "relaxer" or what not in OF_THE_FREE_STATE or what in broken
+        if not what.startswith(f"{WORST} at")
+        and (what in broken or family == "relaxer" or what not in OF_THE_FREE_STATE)
     ]
     heads = [_head(what) for what in whats]
     limits = [next((one.expected for one in part if one.what == what and one.expected), "") for what in whats]
@@ -89,7 +92,7 @@ def _cell(one: Finding) -> str:
     if math.isnan(one.value):
         return "nan"
     value = f"{one.value:.1e}"
-    if one.what == "cosine":
+    if one.what in {"cosine", WORST}:
         value = f"{one.value:.6f}"
     elif one.what in {"order in beta", "iterations"}:
         value = f"{one.value:.2f}" if one.what == "order in beta" else f"{one.value:.0f}"

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from eb_core.training.evaluation import Score
 from eb_core.training.execute import TrainingResult
-from eb_core.training.report import EpochReport
+from eb_core.training.report import EpochReport, NewAdvice
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
@@ -34,7 +34,7 @@ class TrainingView:
         )
         self._task = self._progress.add_task("loading data", total=None)
         self._headed = False
-        self._advice: set[str] = set()
+        self._advice = NewAdvice()
 
     def __enter__(self) -> Self:
         self._console.print(self._title)
@@ -72,11 +72,8 @@ class TrainingView:
             f"{report.epoch:5d}   {_score(report.train)}   {_score(report.validation):>23}   "
             f"{health.steps:10.1f} / {nudged} steps   {saturated:>7}   {report.seconds:7.1f}{note}"
         )
-        for line in health.advice():
-            kind = line.partition("% ")[2]
-            if kind not in self._advice:
-                self._advice.add(kind)
-                self._console.print(f"        [yellow]advice:[/] {line}")
+        for line in self._advice.of(report):
+            self._console.print(f"        [yellow]advice:[/] {escape(line)}")
 
 
 def _score(score: Score | None) -> str:

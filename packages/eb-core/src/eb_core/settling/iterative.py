@@ -18,7 +18,7 @@ from eb_core.settling.state import State
 from eb_core.settling.workspace import Workspace
 
 NUDGED_SHARE = 0.2
-"""A phase that is contrasted at scale beta is settled to this share of |beta| * tol: it moves by an amount of order beta."""
+"""A phase that is contrasted at scale beta is settled to this share of |beta| * tol: it moves by order beta."""
 RESOLVED = 2
 """Machine epsilons below which a tolerance that shrinks with beta does not fall: a state is not known better."""
 

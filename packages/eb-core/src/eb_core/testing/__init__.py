@@ -8,6 +8,7 @@
 Built-in components get no exemption: the suite's own tests run these checks over everything registered.
 """
 
+from eb_core.testing.as_trained import check_as_trained
 from eb_core.testing.build_checks import check_dataset, check_model
 from eb_core.testing.cost_checks import check_cost
 from eb_core.testing.edge_checks import check_edge
@@ -21,6 +22,7 @@ from eb_core.testing.verdict import ConformanceError
 __all__ = [
     "ConformanceError",
     "all_phases",
+    "check_as_trained",
     "check_cost",
     "check_dataset",
     "check_edge",

@@ -6,6 +6,7 @@ result = eb.train("mlp", dataset="digits", epochs=5)
 result.test.accuracy
 """
 
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from eb_core.registry.recipes import TRAINER
 from eb_core.things.data import Data, Dataset, OwnArrays
 from eb_core.training.execute import TrainingResult, execute, threads
 from eb_core.training.prepare import configure
-from eb_core.training.report import Notice, Observer
+from eb_core.training.report import AdviceAsWarnings, Notice, Observer
 from eb_core.training.runs import Run
 from eb_core.training.settings import TrainerSettings
 from eb_core.training.trainer import Trainer
@@ -77,7 +78,8 @@ def train(
         observers: told of every batch and epoch.
         trainer: options of `TrainerSettings`, such as `epochs=5, lr=1e-3`.
 
-    What the physics or the dynamics has to say before it starts is issued as a warning, a `Notice`.
+    What the physics or the dynamics has to say before it starts, and what epochs advise, is issued as warnings of the
+    class `Notice`.
 
     Raises:
         UsageError: with everything that is wrong about the settings or the data.
@@ -89,7 +91,9 @@ def train(
     recipes = [recipe] if isinstance(recipe, str) else recipe
     layers = [*(read_recipe(registry, one) for one in recipes), layer_of(choices, trainer)]
     configuration = configure(registry, layers)
-    return run_training(configuration, registry, data=data, out=out, observers=observers, predictions=predictions)
+    caller = sys._getframe(1)
+    watching = [*observers, AdviceAsWarnings(caller.f_code.co_filename, caller.f_lineno)]
+    return run_training(configuration, registry, data=data, out=out, observers=watching, predictions=predictions)
 
 
 def run_training(

@@ -12,9 +12,6 @@ from eb_core.settling.relaxer import Relaxation
 from eb_core.things.energy import Energy
 from eb_core.things.network import Network
 
-UNCONVERGED_LIMIT = 0.05
-SATURATED_LIMIT = 0.95
-
 
 @attrs.frozen
 class Health:
@@ -34,21 +31,6 @@ class Health:
     nudged_steps: float | None
     saturated: float | None
     energy: float
-
-    def advice(self) -> list[str]:
-        """What to change, in words; empty when all is well."""
-        found = []
-        for share, phase, budget in (
-            (self.unconverged, "free", "steps"),
-            (self.nudged_unconverged, "nudged", "nudged_steps"),
-        ):
-            if share is not None and share > UNCONVERGED_LIMIT:
-                found.append(
-                    f"{share:.0%} of the {phase} phases missed the tolerance: raise {budget} or tol of the relaxer"
-                )
-        if self.saturated is not None and self.saturated > SATURATED_LIMIT:
-            found.append(f"{self.saturated:.0%} of the hidden units sit on a wall: lower the gain or the learning rate")
-        return found
 
 
 class HealthMeter:

@@ -1,5 +1,7 @@
 """What a training tells of itself: one report per epoch, to whoever watches."""
 
+import re
+import warnings
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -11,7 +13,11 @@ from eb_core.training.health import Health
 
 @attrs.frozen
 class EpochReport:
-    """What one epoch did; one line of `metrics.jsonl`."""
+    """What one epoch did; one line of `metrics.jsonl`.
+
+    Args:
+        advice: what to change, each with the figure that says so (`training/diagnosis.py`).
+    """
 
     epoch: int
     lr: float
@@ -19,10 +25,11 @@ class EpochReport:
     validation: Score | None
     health: Health
     seconds: float
+    advice: tuple[str, ...] = ()
 
     def record(self) -> dict[str, Any]:
-        """Plain values, None left out."""
-        return attrs.asdict(self, filter=lambda _, value: value is not None)
+        """Plain values; None, and advice where there is none, left out."""
+        return attrs.asdict(self, filter=lambda _, value: value is not None and value != ())
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "EpochReport":
@@ -35,14 +42,48 @@ class EpochReport:
             None if validation is None else Score(**validation),
             Health(**{field.name: record["health"].get(field.name) for field in attrs.fields(Health)}),
             record["seconds"],
+            tuple(record.get("advice", ())),
         )
 
 
 class Notice(UserWarning):
-    """What an energy or a relaxer has to say before a training starts, though it is no reason to refuse.
+    """What an energy or a relaxer has to say before a training starts, and the advice of its epochs.
 
-    `eb.train` issues it by `warnings.warn`; the command `eb train` prints it; the manifest keeps it.
+    `eb.train` issues it as a warning; the command `eb train` prints it; manifest and metrics keep it.
     """
+
+
+class NewAdvice:
+    """Tells advice that was given before, with other figures, from what is new."""
+
+    def __init__(self) -> None:
+        self._given: set[str] = set()
+
+    def of(self, report: EpochReport) -> list[str]:
+        """The lines of a report that are new."""
+        kinds = {re.sub(r"[\d.e+-]+", "", line): line for line in report.advice}
+        new = [line for kind, line in kinds.items() if kind not in self._given]
+        self._given |= set(kinds)
+        return new
+
+
+class AdviceAsWarnings:
+    """An observer that issues new advice as `Notice` warnings.
+
+    Args:
+        file, line: where the warnings point at: the call that trains.
+    """
+
+    def __init__(self, file: str, line: int) -> None:
+        self._file, self._line, self._new = file, line, NewAdvice()
+
+    def batch(self, epoch: int, done: int, total: int) -> None:
+        """Nothing to say."""
+
+    def epoch(self, report: EpochReport) -> None:
+        """Warn."""
+        for advice in self._new.of(report):
+            warnings.warn_explicit(advice, Notice, self._file, self._line)
 
 
 class Observer(Protocol):

@@ -1,5 +1,6 @@
 """Going on with a run that was stopped or killed, in its own directory, bit for bit as if it had never stopped."""
 
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from eb_core.training.checkpoint import Checkpoint
 from eb_core.training.execute import TrainingResult, execute, threads
 from eb_core.training.manifest import CHECKPOINT, RECIPE, is_written_by_another, read_manifest
 from eb_core.training.prepare import configure
-from eb_core.training.report import Observer
+from eb_core.training.report import AdviceAsWarnings, Observer
 from eb_core.training.runs import Run, machine, plugins_of
 from eb_core.training.snapshot import restore
 from eb_core.training.trained import written_recipe
@@ -70,7 +71,9 @@ def resume(
     stopped = find_stopped(Path(path), registry)
     for difference in stopped.differences:
         warnings.warn(difference, stacklevel=2)
-    return go_on(stopped, data=data, data_dir=data_dir, observers=observers)
+    caller = sys._getframe(1)
+    watching = [*observers, AdviceAsWarnings(caller.f_code.co_filename, caller.f_lineno)]
+    return go_on(stopped, data=data, data_dir=data_dir, observers=watching)
 
 
 def find_stopped(path: Path, registry: Registry) -> Stopped:

@@ -23,6 +23,7 @@ from eb_core.things.cost import Cost
 from eb_core.things.data import Data
 from eb_core.things.energy import Energy
 from eb_core.things.network import Model, Network
+from eb_core.training.diagnosis import Probe
 from eb_core.training.evaluation import Predictions, Score, evaluate_split, predict_split
 from eb_core.training.optimiser import apply_gradients, make_optimiser, schedule_rates
 from eb_core.training.report import EpochReport, Observer
@@ -58,15 +59,8 @@ class Trainer:
         self.rule: Rule = configuration["rule"]
         self.device = torch.device(self.settings.device)
         self.dtype: torch.dtype = getattr(torch, self.settings.dtype)
-        self.network = make_network(
-            configuration["model"],
-            self.energy,
-            data.input_shape,
-            self.cost.outputs(data.classes),
-            generator=stream(self.settings.seed, "init"),
-            device=self.device,
-            dtype=self.dtype,
-        )
+        self._model: Model = configuration["model"]
+        self.network = self.fresh_network()
         self.optimiser = make_optimiser(self.network, self.settings)
         self.train_split, self.validation_split = split_off(data.train, self.settings)
         backend: Backend = configuration["backend"]
@@ -146,7 +140,43 @@ class Trainer:
             self._validate(),
             tally.meter.read(),
             time.perf_counter() - started,
+            self._advice(epoch),
         )
+
+    def fresh_network(self) -> Network:
+        """The network with the weights that training begins with."""
+        return make_network(
+            self._model,
+            self.energy,
+            self.data.input_shape,
+            self.cost.outputs(self.data.classes),
+            generator=stream(self.settings.seed, "init"),
+            device=self.device,
+            dtype=self.dtype,
+        )
+
+    def _advice(self, epoch: int) -> tuple[str, ...]:
+        """What a look at a few samples advises, after epochs 1, 2, 4, 8, … and the last one; of a simulation only."""
+        done, count = epoch + 1, len(self.train_split)
+        is_due = not done & epoch or done == self.settings.epochs
+        if not is_due or not self.session.stacks or self.device.type == "mps":  # which knows no float64
+            return ()
+        rows = torch.linspace(0, count - 1, min(16, max(4, count // 128)), dtype=torch.float64).long()
+        few = self.train_split.take(rows)
+        probe = Probe(
+            self.rule,
+            self.session,
+            self.cost,
+            self.fresh_network,
+            few.x.to(device=self.device, dtype=self.dtype),
+            few.y.to(self.device),
+            self.data.classes,
+            self.settings.seed,
+        )
+        try:
+            return tuple(probe.advice())
+        except Exception as error:  # noqa: BLE001 - parts of strangers are run in ways that training does not run them
+            return (f"how well it learns could not be measured: {type(error).__name__}: {error}",)
 
     def _new_tally(self) -> Tally:
         return Tally(self.network, self.energy, self.device)

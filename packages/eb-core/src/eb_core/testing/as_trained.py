@@ -1,0 +1,89 @@
+"""Is an estimate the gradient that its rule names at the options it trains with, or only when settled to the end?
+
+The same rule on the same net, once with the dynamics as its options say, once with the dynamics settled amply: by the
+envelope theorem the second one is the exact gradient of the function that a contrastive rule names at this beta. What
+the two differ by is residuals, early stops and spent budgets, which a contrast divides by beta. So it is measured for
+beta from 0.1 down to 1e-5, and judged by the worst.
+"""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from eb_core.learning.rule import Rule
+from eb_core.learning.simulator import Simulator
+from eb_core.registry.options import evolve
+from eb_core.settling.problem import Problem
+from eb_core.settling.relaxer import Relaxer
+from eb_core.testing.measure import Finding, settle_amply
+from eb_core.testing.problems import labels_of
+from eb_core.testing.verdict import require
+from eb_core.testing.well_conditioned import Nets, nets
+from eb_core.things.cost import Cost
+from eb_core.things.energy import Energy
+from eb_core.training.diagnosis import FAITHFUL
+
+BETAS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
+WORST = "cosine as trained"
+
+
+def measure_as_trained(
+    subject: str, rule: Rule, relaxer: Relaxer, energy: Energy, cost: Cost, problems: Nets | None = None
+) -> list[Finding]:
+    """The worst cosine over beta on each net, judged, and the cosine at each beta.
+
+    Args:
+        subject: what is judged, such as `rule p-ep with hopfield on hopfield`.
+    """
+    if relaxer.why_not(energy) or rule.why_not(energy, cost):
+        return []
+    found = []
+    for net, problem in nets(energy) if problems is None else problems:
+        if relaxer.why_not_on(problem.network):
+            continue
+        cosines = dict(_cosines(rule, relaxer, problem, cost))
+        worst = min(cosines.values(), key=lambda value: -math.inf if math.isnan(value) else value)
+        found.append(Finding(subject, net, WORST, worst, f">= {FAITHFUL:g}", worst >= FAITHFUL))
+        found += [
+            Finding(subject, net, f"{WORST} at beta {beta:g}", value)
+            for beta, value in cosines.items()
+            if beta is not None
+        ]
+    return found
+
+
+def check_as_trained(rule: Rule, relaxer: Relaxer, energy: Energy, cost: Cost) -> int:
+    """Check a rule and a dynamics at the options they are given; returns the number of nets.
+
+    Raises:
+        ConformanceError: the estimate is not the gradient that settling to the end gives.
+    """
+    judged = [one for one in measure_as_trained("", rule, relaxer, energy, cost) if one.holds is not None]
+    for one in judged:
+        promise = (
+            f"{rule} with {relaxer}, worst cosine of beta 0.1 to 1e-5 with the converged estimate: {one.value:.3f}"
+        )
+        require(bool(one.holds), promise, one.net)
+    return len(judged)
+
+
+def _cosines(rule: Rule, relaxer: Relaxer, problem: Problem, cost: Cost) -> Iterator[tuple[float | None, float]]:
+    """(beta, cosine) for the rule's own beta and for `BETAS`; beta is None for a rule that has none."""
+    settled, _ = settle_amply(relaxer, problem)
+    own = getattr(rule, "beta", None)
+    for beta in (None,) if own is None else sorted({own, *BETAS}, reverse=True):
+        asked = rule if beta in (None, own) else evolve(rule, beta=beta)
+        if asked.why_not(problem.energy, cost) is None:
+            estimate, converged = (_estimate(asked, dynamics, problem, cost) for dynamics in (relaxer, settled))
+            yield beta, float(torch.cosine_similarity(estimate, converged, dim=0)) if converged.norm() > 0 else 1.0
+
+
+def _estimate(rule: Rule, relaxer: Relaxer, problem: Problem, cost: Cost) -> Tensor:
+    network, energy, dtype = problem.network, problem.energy, problem.x.dtype
+    target = cost.encode(labels_of(problem), network.layers[network.output].size, energy, dtype)
+    generator = torch.Generator().manual_seed(0)
+    with Simulator().open(network, energy, relaxer, device=torch.device("cpu"), dtype=dtype) as session:
+        gradients = rule.estimate(session, problem.x, target, cost, generator=generator).gradients
+    return torch.cat([gradients[name].flatten() for name in network.parameter_names()])
