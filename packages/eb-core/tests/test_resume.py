@@ -21,6 +21,9 @@ from eb_core.training import runs
 from eb_core.training import trainer as the_loop
 from eb_core.training.checkpoint import Checkpoint
 
+pytestmark = pytest.mark.filterwarnings("ignore::eb_core.Notice")
+"""What is trained here is deliberately far from settled, and gets advice for it."""
+
 PARTS: dict[str, Any] = {
     "model": Chain(),
     "energy": Springs(),

@@ -16,6 +16,10 @@ class GradientFlow(IterativeRelaxer):
     monotone = True
     symmetric = True
 
+    steps: int = option(default=200, help="largest number of steps in the free phase", unit="iterations", ge=1)
+    nudged_steps: int = option(
+        default=200, help="largest number of steps in a nudged or clamped phase", unit="iterations", ge=1
+    )
     dt: float = option(
         default=0.5, help="Euler step; stable while dt (1 + sigma + beta) < 2", unit="time constants", gt=0, le=2
     )

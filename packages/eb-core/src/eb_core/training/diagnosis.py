@@ -114,9 +114,9 @@ class Probe:
         kept = {name: _spread_of(free[name]) for name in hidden}
         said = f"the read-outs of all inputs are the same (they spread {reached:.1g}, the targets {wanted:.1g})"
         lost = next((name for name in hidden if kept[name] < SPREAD * wanted), None)
-        if lost is None:
-            yield f"{said}, though the hidden layers tell them apart: raise the learning rate, or train longer"
-        elif lost == hidden[0]:
+        if lost is None:  # the hidden layers tell them apart, and what is missing may be nothing but time
+            return
+        if lost == hidden[0]:
             yield f"{said}: layer {lost} does not see the inputs; scale them up, or raise the gain of the model"
         else:
             before = hidden[hidden.index(lost) - 1]
