@@ -13,8 +13,9 @@ from eb_core.cli.doctor import doctor
 from eb_core.cli.evaluate import evaluate
 from eb_core.cli.listing import describe, list_plugins
 from eb_core.cli.relax import relax
-from eb_core.cli.render import TRACEBACK_VARIABLE, report
+from eb_core.cli.render import TRACEBACK_VARIABLE, guarded, report
 from eb_core.cli.runs import compare, runs
+from eb_core.cli.streams import on_standard_streams
 from eb_core.cli.train import train
 from eb_core.registry import Registry
 from eb_core.registry.discovery import ALLOW_VARIABLE, DENY_VARIABLE
@@ -29,6 +30,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+@guarded
 def _root(
     context: typer.Context,
     version: Annotated[
@@ -63,6 +65,7 @@ def make_app(light: bool = False) -> typer.Typer:
 app = make_app()
 
 
+@on_standard_streams
 def main() -> None:
     """Entry point of the console script.
 

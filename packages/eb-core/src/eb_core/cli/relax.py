@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from eb_core.cli.choices import Options, component_layer, layer_from_flags, names_of
 from eb_core.cli.listing import AsJson
 from eb_core.cli.render import err, guarded, out, print_json
+from eb_core.cli.terminal import styled
 from eb_core.registry import Configuration, EbError, Layer, Registry, UsageError, read_recipe
 from eb_core.registry.errors import gathered, raise_if_any, raise_together
 from eb_core.registry.recipes import TRAINER
@@ -154,7 +154,7 @@ def _settle(
         start, said = problem.rest(), []
         if beta:
             name, only = next(iter(made.items()))
-            status.update(f"{name}: the free state that the nudged phase starts from")
+            status.update(styled("{}: the free state that the nudged phase starts from", name))
             _, free = settle_amply(only["relaxer"], problem)
             start = State(free.state.units)
             said = [f"the nudged phase starts from the free state of {name}, residual {float(free.residual.max()):.1e}"]
@@ -169,7 +169,7 @@ def _settle(
             start,
             repeats=repeats,
             generator=lambda: stream(settings.seed, "settle", device=weight.device),
-            watch=status.update,
+            watch=lambda what: status.update(styled("{}", what)),
         )
     facts = {
         "model": first.sections["model"].name if run is None else str(run),
@@ -195,7 +195,7 @@ def _settle(
         return
     show(ways, facts)
     if plot:
-        out.print(f"plot          {escape(str(plot))}")
+        out.print(f"plot          {plot}")
 
 
 def _data(
