@@ -48,11 +48,12 @@ def relax(
     cost_opt: Options = None,
     dataset_opt: Options = None,
     beta: Annotated[
-        float, typer.Option(help="Nudge towards the targets this strongly; 0 settles the free phase.")
+        float,
+        typer.Option(min=-1e6, max=1e6, help="Nudge towards the targets this strongly; 0 settles the free phase."),
     ] = 0.0,
-    steps: Annotated[int, typer.Option(min=1, help="Iterations of every relaxer.")] = 100,
+    steps: Annotated[int, typer.Option(min=1, max=1_000_000, help="Iterations of every relaxer.")] = 100,
     batch: Annotated[int, typer.Option(min=1, help="Samples: the first ones of the test split.")] = 32,
-    repeats: Annotated[int, typer.Option(min=1, help="Timed relaxations of each relaxer.")] = 3,
+    repeats: Annotated[int, typer.Option(min=1, max=10_000, help="Timed relaxations of each relaxer.")] = 3,
     seed: Annotated[str | None, typer.Option(metavar="N", help="Seed of fresh weights and of noise.")] = None,
     dtype: Annotated[str, typer.Option(help="float32 or float64; below a residual of 1e-6 float64.")] = "float64",
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 …")] = None,

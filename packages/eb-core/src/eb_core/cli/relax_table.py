@@ -24,7 +24,7 @@ def _reached(way: Way) -> dict[str, Any]:
         "energy": float(way.energy[-1].mean()),
         "residual": float(way.residual[-1].max()),
         "distance": float(way.distance.max()),
-        "elsewhere": float((way.distance > ELSEWHERE).double().mean()),
+        "elsewhere": float((~(way.distance <= ELSEWHERE)).double().mean()),
         "curves": {"energy": way.energy.mean(1).tolist(), "residual": way.residual.amax(1).tolist()},
     }
 
@@ -57,7 +57,7 @@ def show(ways: Sequence[Way], facts: Mapping[str, Any]) -> None:
             f"{float(way.energy[-1].mean()):.8g}",
             f"{float(way.residual[-1].max()):.1e}",
             f"{float(way.distance.max()):.1e}",
-            f"{float((way.distance > ELSEWHERE).double().mean()):.0%}",
+            f"{float((~(way.distance <= ELSEWHERE)).double().mean()):.0%}",
         )
     print_wide(ended)
     out.print(

@@ -25,6 +25,8 @@ TRACEBACK_VARIABLE = "EB_TRACEBACK"
 
 LONGEST: Final = 2_000
 """Characters of one message that are shown."""
+SHOWN: Final = 5
+"""Lines that are shown of an exception which nobody expected."""
 
 out = Terminal()
 err = Terminal(stderr=True)
@@ -72,12 +74,16 @@ def show_cure(fault: Fault, console: Terminal = err) -> None:
 
 
 def shortened(value: object) -> str:
-    """The text of whatever it is: one that cannot be read is said to be so, a long one is cut."""
+    """The text of whatever it is, cut where it is long."""
+    text = _text(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} … ({len(text):,} characters)"
+
+
+def _text(value: object) -> str:
     try:
-        text = str(value)
+        return str(value)
     except Exception as error:  # noqa: BLE001 - a stranger's exception: making its text may raise anything
         return f"(its text cannot be read: {type(error).__name__})"
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]} … ({len(text):,} characters)"
 
 
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
@@ -120,7 +126,8 @@ def _faults(error: BaseException) -> Iterator[Fault]:
         return
     frames = traceback.extract_tb(error.__traceback__, limit=-1)
     origin = f"{frames[0].filename}, line {frames[0].lineno}" if frames else ""
-    text = " ".join(shortened(error).split())
+    lines = _text(error).splitlines()
+    text = " ".join(" ".join(lines[:SHOWN]).split()) + (f" … ({len(lines)} lines)" if len(lines) > SHOWN else "")
     if isinstance(error, MemoryError) or any(sign in text for sign in _OUT_OF_MEMORY):
         yield Fault(f"not enough memory: {text}", origin, "take a smaller batch_size or a smaller model")
     elif isinstance(error, OSError) and error.strerror:

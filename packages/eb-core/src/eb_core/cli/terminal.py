@@ -5,10 +5,13 @@ only in its template, never in the values.
 """
 
 import re
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.text import Text
+
+NARROWEST: Final = 20
+"""Columns that a table gets at least: at COLUMNS=0 nothing at all would be shown."""
 
 _SPACES = "\u00a0\u2007\u2009\u202f\u3000"
 """Spaces that languages need, though `str.isprintable` refuses them."""
@@ -43,6 +46,8 @@ class Terminal(Console):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(highlight=False, soft_wrap=True, emoji=False, markup=False, **options)
+        if self.width < NARROWEST:
+            self.width = NARROWEST
 
     def render_str(self, text: str, **options: Any) -> Text:
         """A string as it is, on one line."""

@@ -59,7 +59,9 @@ def train(
     dtype: Annotated[str | None, typer.Option(help="float32 or float64.")] = None,
     threads: Annotated[str | None, typer.Option(metavar="N", help="CPU threads.")] = None,
     seed: Annotated[str | None, typer.Option(metavar="N", help="Seed of every random stream.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Train so many seeds, one after the other: mean ± std.")] = 1,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Train so many seeds, one after the other: mean ± std.")
+    ] = 1,
     data_dir: Annotated[Path | None, typer.Option(help="Folder with data files.", envvar="EB_DATA_DIR")] = None,
     output: Annotated[str, typer.Option("--out", metavar="FOLDER", help="Folder for run directories.")] = "runs",
     resume: Annotated[
