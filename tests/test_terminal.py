@@ -112,11 +112,23 @@ def test_plugins_components_and_options_are_shown_as_they_are(eb: Eb, site: Site
 
 
 def test_names_that_were_typed_come_back_as_they_are(eb: Eb) -> None:
-    for line in (["evaluate", HOSTILE], ["runs", HOSTILE], ["train", "--model", HOSTILE], ["train", "--recipe", HOSTILE]):
+    for line in (
+        ["evaluate", HOSTILE],
+        ["runs", HOSTILE],
+        ["train", "--model", HOSTILE],
+        ["train", "--recipe", HOSTILE],
+    ):
         result = eb(*line)
         assert result.exit_code == 2
         assert len(re.findall("^error:", tame(result.stderr), re.MULTILINE)) == 1
         assert "[bold]x[/][/bold]" in result.stderr
+
+
+@pytest.mark.parametrize("line", [["doctor", HOSTILE], ["evaluate", "a", HOSTILE], ["runs", f"--{HOSTILE}"]])
+def test_a_line_that_cannot_be_read_is_said_to_be_so_without_harm(eb: Eb, line: list[str]) -> None:
+    result = eb(*line)
+    assert result.exit_code == 2
+    assert r"\x1b[2J" in tame(result.stderr)
 
 
 def test_a_dry_run_shows_hostile_values_and_origins_as_they_are(eb: Eb) -> None:

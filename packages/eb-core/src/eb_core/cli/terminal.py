@@ -46,7 +46,7 @@ class Terminal(Console):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(highlight=False, soft_wrap=True, emoji=False, markup=False, **options)
-        if self.width < NARROWEST:
+        if self.width < NARROWEST:  # noqa: PLR1730 - a width that was set no longer follows the terminal
             self.width = NARROWEST
 
     def render_str(self, text: str, **options: Any) -> Text:
