@@ -119,9 +119,17 @@ def train(network: Network, width: int, x: Tensor, labels: Tensor, precision: st
     return sum(right[-20:]) / 20
 
 
+def _net_file(text: str) -> Path:
+    """A path that torch writes and reads in the same format: it would read a .safetensors file in another one."""
+    path = Path(text)
+    if path.suffix != ".pt" or not path.absolute().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} must end in .pt and lie in a folder that is there")
+    return path
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Which net, and where the images are."""
     parser.add_argument("--width", type=int, default=128, help="channels of the first conv layer")
-    parser.add_argument("--net", type=Path, help="file of the weights; trained and written if there is none")
+    parser.add_argument("--net", type=_net_file, help="file of the weights, .pt; trained and written if there is none")
     parser.add_argument("--data-dir", type=Path, help="where the images of MNIST are")
     parser.add_argument("--train-precision", choices=("full", "bfloat16"), default="full", help="of the training")

@@ -11,6 +11,7 @@ import typer
 from eb_core.cli.choices import Options, layer_from_flags, names_of
 from eb_core.cli.listing import AsJson
 from eb_core.cli.render import err, guarded, out, print_json
+from eb_core.cli.terminal import styled
 from eb_core.registry import Configuration, Registry, resolve_layers
 from eb_core.registry.errors import raise_if_any
 
@@ -60,7 +61,8 @@ def check(
     report = Report()
     with err.status("checking") as status:
         for made, parts in jobs:
-            status.update("checking " + " ".join(made.sections[kind].name for kind in ("rule", "relaxer", "energy")))
+            names_made = (made.sections[kind].name for kind in ("rule", "relaxer", "energy"))
+            status.update(styled("checking {} {} {}", *names_made))
             report.add(made, parts)
     if plot:
         from eb_core.cli.check_plot import draw
@@ -74,10 +76,8 @@ def check(
         show(report.findings, report.seconds)
         holds = report.judged and not report.broken
         state = "[bold green]all hold[/]" if holds else f"[bold red]{report.broken} broken[/]"
-        out.print(
-            f"{report.judged} promises judged: {state}; {len(report.findings) - report.judged} figures reported, "
-            f"{sum(report.seconds.values()):.0f} s"
-        )
+        others, seconds = len(report.findings) - report.judged, sum(report.seconds.values())
+        out.print(styled(f"{report.judged} promises judged: {state}; {others} figures reported, {seconds:.0f} s"))
     if report.broken or not report.judged:
         raise typer.Exit(1)
 

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from eb_core.cli.render import out
+from eb_core.cli.terminal import styled
 from eb_core.testing.as_trained import WORST
 from eb_core.testing.measure import Finding
 
@@ -39,7 +39,7 @@ def show(findings: Sequence[Finding], seconds: Mapping[str, float]) -> None:
             _show_family(family, part, seconds)
     for one in findings:
         if one.net == "-":
-            out.print(f"{escape(one.subject)} is [yellow]{escape(one.what)}[/]\n")
+            out.print(styled("{} is [yellow]{}[/]\n", one.subject, one.what))
 
 
 def _show_family(family: str, part: Sequence[Finding], seconds: Mapping[str, float]) -> None:
@@ -52,27 +52,27 @@ def _show_family(family: str, part: Sequence[Finding], seconds: Mapping[str, flo
     ]
     heads = [_head(what) for what in whats]
     limits = [next((one.expected for one in part if one.what == what and one.expected), "") for what in whats]
-    rows: dict[str, dict[str, list[str]]] = {}
+    rows: dict[str, dict[str, list[Text]]] = {}
     for one in part:
         if one.what in whats:
-            cells = rows.setdefault(one.subject, {}).setdefault(one.net, [""] * len(whats))
+            cells = rows.setdefault(one.subject, {}).setdefault(one.net, [Text()] * len(whats))
             cells[whats.index(one.what)] = _cell(one)
     first = max(len(family), *(len(net) + 2 for nets in rows.values() for net in nets))
     everyone = [cells for nets in rows.values() for cells in nets.values()]
     widths = [
-        max(len(head), len(limit), *(Text.from_markup(cells[index]).cell_len for cells in everyone))
+        max(len(head), len(limit), *(cells[index].cell_len for cells in everyone))
         for index, (head, limit) in enumerate(zip(heads, limits, strict=True))
     ]
-    _print(first, widths, [[f"[bold]{family}[/]", *(f"[bold]{head}[/]" for head in heads)]])
-    _print(first, widths, [["", *(f"[dim]{escape(limit)}[/]" for limit in limits)]])
+    _print(first, widths, [[styled("[bold]{}[/]", head) for head in (family, *heads)]])
+    _print(first, widths, [["", *(styled("[dim]{}[/]", limit) for limit in limits)]])
     for subject, nets in rows.items():
-        took = f"  [dim]{seconds[subject]:.1f} s[/]" if subject in seconds else ""
-        out.print(f"[cyan]{escape(subject.removeprefix(family + ' '))}[/]{took}")
+        took = f"  {seconds[subject]:.1f} s" if subject in seconds else ""
+        out.print(styled("[cyan]{}[/][dim]{}[/]", subject.removeprefix(f"{family} "), took))
         _print(first, widths, [[f"  {net}", *cells] for net, cells in nets.items()])
     out.print()
 
 
-def _print(first: int, widths: Sequence[int], rows: Sequence[Sequence[str]]) -> None:
+def _print(first: int, widths: Sequence[int], rows: Sequence[Sequence[str | Text]]) -> None:
     """Rows in columns of given widths, so that tables below one another stay aligned."""
     made = Table(box=None, pad_edge=False, show_header=False)
     made.add_column(min_width=first, no_wrap=True)
@@ -88,12 +88,12 @@ def _head(what: str) -> str:
     return _HEADS.get(what, what.replace("relative error at beta", "error").replace("relative error", "error"))
 
 
-def _cell(one: Finding) -> str:
+def _cell(one: Finding) -> Text:
     if math.isnan(one.value):
-        return "nan"
+        return Text("nan")
     value = f"{one.value:.1e}"
     if one.what in {"cosine", WORST}:
         value = f"{one.value:.6f}"
     elif one.what in {"order in beta", "iterations"}:
         value = f"{one.value:.2f}" if one.what == "order in beta" else f"{one.value:.0f}"
-    return {True: f"[green]{value}[/]", False: f"[bold red]{value} BROKEN[/]", None: value}[one.holds]
+    return styled({True: "[green]{}[/]", False: "[bold red]{} BROKEN[/]", None: "{}"}[one.holds], value)

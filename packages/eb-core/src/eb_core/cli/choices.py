@@ -1,5 +1,6 @@
 """Flags as the topmost layer of settings, and the names that shell completion offers."""
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -13,10 +14,12 @@ Options = Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", show_def
 
 
 def names_of(kind: str) -> Callable[[str], list[str]]:
-    """Completion of component names; loads plugins, never torch."""
+    """Completion of component names; loads plugins, never torch. It stays silent whatever is broken."""
 
     def complete(incomplete: str) -> list[str]:
-        return [name for name in Registry.installed().names(kind) if name.startswith(incomplete)]
+        with contextlib.suppress(Exception):
+            return [name for name in Registry.installed().names(kind) if name.startswith(incomplete)]
+        return []
 
     return complete
 

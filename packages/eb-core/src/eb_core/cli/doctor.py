@@ -10,7 +10,8 @@ import attrs
 import typer
 
 from eb_core.cli.listing import AsJson
-from eb_core.cli.render import err, guarded, out, print_json, show_fault
+from eb_core.cli.render import err, guarded, out, print_json, shortened, show_fault
+from eb_core.cli.terminal import styled
 from eb_core.registry import KINDS, PLUGIN_API, EbError, Fault, PluginError, Registry
 from eb_core.registry.recipes import read_recipe
 
@@ -49,7 +50,7 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
     if faults:
         raise typer.Exit(PluginError.exit_code)
     if not as_json:
-        err.print("[green]all is well[/]") if checked else err.print("[yellow]no plugin is loaded[/]")
+        err.print(styled("[green]all is well[/]" if checked else "[yellow]no plugin is loaded[/]"))
 
 
 def _load_faults(registry: Registry, kind: str, component: Any) -> list[Fault]:
@@ -72,7 +73,7 @@ def _facts() -> dict[str, str]:
         gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
         facts["torch"] = f"{torch.__version__}, {torch.get_num_threads()} threads, {gpu}"
     except Exception as error:  # noqa: BLE001 - a damaged torch raises anything; to say so is this command's task
-        facts["torch"] = f"cannot be used: {type(error).__name__}: {error}"
+        facts["torch"] = f"cannot be used: {type(error).__name__}: {shortened(error)}"
     facts["kernels"] = _kernels()
     facts |= {name: value for name, value in sorted(os.environ.items()) if name.startswith("EB_")}
     return facts

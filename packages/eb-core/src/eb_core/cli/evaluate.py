@@ -9,6 +9,7 @@ import typer
 from eb_core.cli.choices import layer_from_flags, names_of
 from eb_core.cli.listing import AsJson
 from eb_core.cli.render import guarded, out, print_json
+from eb_core.cli.terminal import styled
 from eb_core.registry import Registry, UsageError
 from eb_core.registry.errors import raise_if_any
 
@@ -29,6 +30,7 @@ def evaluate(
     """Evaluate the weights of a run on test data."""
     from eb_core.training.prepare import configure
     from eb_core.training.runs import write_atomically
+    from eb_core.training.targets import check_file
     from eb_core.training.trained import load_run, load_run_data
 
     registry: Registry = context.obj
@@ -38,6 +40,8 @@ def evaluate(
             origin=f"--dataset-opt {dataset_opt[0]}",
             advice="add --dataset NAME; without it, the run's own data are loaded again as they were",
         )
+    if predictions is not None:
+        check_file(predictions, "the predictions", f"--predictions {predictions}")
     net = load_run(run, registry=registry, device=device)
     if dataset is None:
         data = load_run_data(run, data_dir=data_dir, registry=registry)
@@ -61,4 +65,4 @@ def evaluate(
         return
     split = "test" if data.test else "training"
     out.print(f"{data.name}, {score.samples} {split} samples: loss {score.loss:.4f}")
-    out.print(f"[bold green]accuracy {score.accuracy:.2%}[/]")
+    out.print(styled("[bold green]accuracy {}[/]", f"{score.accuracy:.2%}"))

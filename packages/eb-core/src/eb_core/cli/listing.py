@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import attrs
 import typer
-from rich.markup import escape
 
-from eb_core.cli.render import guarded, out, print_json, table
+from eb_core.cli.render import guarded, out, print_json, shortened, show_cure, table
+from eb_core.cli.terminal import paragraphs, styled
 from eb_core.registry import HOOKS, KINDS, Component, Plugin, Registry, UsageError, did_you_mean, fields, type_name
 from eb_core.registry.options import default_of, option_types
 from eb_core.registry.recipes import TRAINER, TRAINER_TARGET, recipe_text
@@ -38,33 +38,25 @@ def list_plugins(
     components = table("kind", "name", "what it is", "package")
     for kind in HOOKS.values():
         for index, offer in enumerate(registry.offers(kind)):
-            label = f"[bold]{kind}[/]" if index == 0 else ""
             components.add_row(
-                label,
-                f"[cyan]{offer.component.name}[/]",
-                escape(offer.component.summary),
-                escape(offer.plugin.distribution),
+                styled("[bold]{}[/]", kind) if index == 0 else "",
+                styled("[cyan]{}[/]", offer.component.name),
+                shortened(offer.component.summary),
+                offer.plugin.distribution,
             )
     out.print(components)
     out.print()
     plugins = table("package", "version", "status", "plugin")
     for plugin in registry.plugins:
-        plugins.add_row(
-            escape(plugin.distribution),
-            escape(plugin.version),
-            f"[{_COLOURS[plugin.status]}]{plugin.status}[/]",
-            escape(plugin.module),
-        )
+        status = styled(f"[{_COLOURS[plugin.status]}]{{}}[/]", plugin.status)
+        plugins.add_row(plugin.distribution, plugin.version, status, plugin.module)
     out.print(plugins)
     for plugin in registry.plugins:
         for fault in plugin.faults:
-            name = f"[{_COLOURS[plugin.status]}]{escape(plugin.distribution)}[/]"
-            out.print(f"\n{name} is {plugin.status}: {escape(fault.what)}")
-            if fault.origin:
-                out.print(f"  [dim]from:[/] {escape(fault.origin)}")
-            if fault.advice:
-                out.print(f"  [dim]try:[/]  {escape(fault.advice)}")
-    out.print("\n[dim]eb describe KIND NAME shows the options of a component.[/]")
+            what = f"\n[{_COLOURS[plugin.status]}]{{}}[/] is {{}}: {{}}"
+            out.print(styled(what, plugin.distribution, plugin.status, shortened(fault.what)))
+            show_cure(fault, out)
+    out.print(styled("\n[dim]eb describe KIND NAME shows the options of a component.[/]"))
 
 
 def _plain(plugin: Plugin) -> dict[str, Any]:
@@ -97,7 +89,7 @@ def describe(
     component = registry.find(kind, name, f"eb describe {kind} {name}")
     if kind == "recipe":
         text = recipe_text(component)
-        print_json({"name": name, "target": component.target, "toml": text}) if as_json else out.print(escape(text))
+        print_json({"name": name, "target": component.target, "toml": text}) if as_json else out.print(paragraphs(text))
         return
     _show(kind, component, registry.load(kind, component), as_json)
 
@@ -127,14 +119,12 @@ def _show(kind: str, component: Component, cls: type, as_json: bool) -> None:
     if as_json:
         print_json({"kind": kind, **attrs.asdict(component), "doc": text, "options": rows})
         return
-    out.print(f"[bold]{kind} [cyan]{component.name}[/][/]  [dim]{component.target}[/]")
-    out.print(f"\n{escape(text)}\n")
+    out.print(styled("[bold]{} [cyan]{}[/][/]  [dim]{}[/]\n", kind, component.name, component.target))
+    out.print(paragraphs(text), end="\n\n")
     if component.preset:
-        out.print(
-            "preset: " + escape(", ".join(f"{key} = {value!r}" for key, value in component.preset.items())) + "\n"
-        )
+        out.print("preset: " + ", ".join(f"{key} = {value!r}" for key, value in component.preset.items()), end="\n\n")
     if component.recipe:
-        out.print(f"default recipe: {component.recipe}\n")
+        out.print(f"default recipe: {component.recipe}", end="\n\n")
     if not rows:
         out.print("It has no options.")
         return
@@ -144,10 +134,10 @@ def _show(kind: str, component: Component, cls: type, as_json: bool) -> None:
         default = "none" if row["default"] is None else str(row["default"])
         default = "(must be given)" if row["required"] else default
         options.add_row(
-            f"[cyan]{row['name']}[/]",
-            escape(default),
-            escape(row["type"]),
-            escape(row["help"]) + (f" [dim]({escape(limits)})[/]" if limits else ""),
+            styled("[cyan]{}[/]", row["name"]),
+            default,
+            row["type"],
+            styled("{} [dim]{}[/]", row["help"], f"({limits})") if limits else row["help"],
         )
     out.print(options)
-    out.print(f"\n[dim]eb train --{kind}-opt NAME=VALUE sets one of them.[/]")
+    out.print(styled("\n[dim]eb train --{}-opt NAME=VALUE sets one of them.[/]", kind))

@@ -4,17 +4,20 @@ import argparse
 import importlib.metadata
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from eb_core.cli.check import check
 from eb_core.cli.doctor import doctor
 from eb_core.cli.evaluate import evaluate
 from eb_core.cli.listing import describe, list_plugins
 from eb_core.cli.relax import relax
-from eb_core.cli.render import TRACEBACK_VARIABLE, report
+from eb_core.cli.render import TRACEBACK_VARIABLE, guarded, report
 from eb_core.cli.runs import compare, runs
+from eb_core.cli.streams import on_standard_streams
+from eb_core.cli.terminal import visible
 from eb_core.cli.train import train
 from eb_core.registry import Registry
 from eb_core.registry.discovery import ALLOW_VARIABLE, DENY_VARIABLE
@@ -29,6 +32,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+@guarded
 def _root(
     context: typer.Context,
     version: Annotated[
@@ -38,6 +42,20 @@ def _root(
     context.obj = Registry.installed()
 
 
+class Commands(TyperGroup):
+    """The commands; what is said of a line that cannot be read is tame, as `eb evaluate runs/*` may name anything."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            said: Any = error
+            if hasattr(said, "format_message"):
+                text = "\n".join(map(visible, said.format_message().splitlines()))
+                said.format_message = lambda: text
+            raise
+
+
 def make_app(light: bool = False) -> typer.Typer:
     """The command line; `light` leaves out the flags for help and completion.
 
@@ -45,6 +63,7 @@ def make_app(light: bool = False) -> typer.Typer:
     """
     made = typer.Typer(
         name="eb",
+        cls=Commands,
         help="Energy-based learning: networks that settle to a minimum of an energy, and learn from where they settle.",
         epilog="Anywhere on the line: --plugins-allow PATTERNS and --plugins-deny PATTERNS (names of packages or "
         f"plugins, comma-separated, * and ? allowed; also {ALLOW_VARIABLE}, {DENY_VARIABLE}), --traceback for the "
@@ -63,6 +82,7 @@ def make_app(light: bool = False) -> typer.Typer:
 app = make_app()
 
 
+@on_standard_streams
 def main() -> None:
     """Entry point of the console script.
 

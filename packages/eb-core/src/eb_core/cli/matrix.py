@@ -3,9 +3,10 @@
 from typing import Any
 
 import attrs
-from rich.markup import escape
+from rich.text import Text
 
 from eb_core.cli.render import out, print_json, print_wide, table
+from eb_core.cli.terminal import styled
 from eb_core.registry import EbError, Fault, Registry
 from eb_core.registry.catalog import Offer
 from eb_core.registry.options import structure
@@ -62,17 +63,19 @@ def show_matrix(registry: Registry, as_json: bool) -> None:
         return
     energies = list(dict.fromkeys(one.energy for one in found))
     reasons = list(dict.fromkeys(one.reason for one in found if one.reason))
-    shown = table("relaxer", *(escape(energy) for energy in energies))
+    shown = table("relaxer", *energies)
     for relaxer in dict.fromkeys(one.relaxer for one in found):
         row = [one for one in found if one.relaxer == relaxer]
-        shown.add_row(f"[cyan]{escape(relaxer)}[/]", *(_cell(one, reasons) for one in row))
+        shown.add_row(styled("[cyan]{}[/]", relaxer), *(_cell(one, reasons) for one in row))
     print_wide(shown)
     out.print()
     for number, reason in enumerate(reasons, 1):
-        out.print(f"[yellow]no {number}[/]  {escape(reason)}")
+        out.print(styled("[yellow]no {}[/]  {}", number, reason))
     if not found:
-        out.print("[yellow]no relaxer or no energy is installed[/]")
+        out.print(styled("[yellow]no relaxer or no energy is installed[/]"))
 
 
-def _cell(one: Pair, reasons: list[str]) -> str:
-    return "[green]fits[/]" if one.reason is None else f"[yellow]no {reasons.index(one.reason) + 1}[/]"
+def _cell(one: Pair, reasons: list[str]) -> Text:
+    if one.reason is None:
+        return styled("[green]fits[/]")
+    return styled("[yellow]no {}[/]", reasons.index(one.reason) + 1)

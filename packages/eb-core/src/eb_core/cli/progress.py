@@ -1,14 +1,17 @@
 """What a training looks like: a bar that moves with every batch, a line for every epoch, a summary."""
 
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
+from eb_core.cli.terminal import Terminal, styled
+from eb_core.registry.commands import command
 from eb_core.training.evaluation import Score
 from eb_core.training.execute import TrainingResult
+from eb_core.training.manifest import RECIPE
 from eb_core.training.report import EpochReport, NewAdvice
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -17,17 +20,17 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 class TrainingView:
     """An observer that draws on a console; a context manager."""
 
-    def __init__(self, console: Console, epochs: int, title: str) -> None:
+    def __init__(self, console: Terminal, epochs: int, title: Text) -> None:
         self._console = console
         self._epochs = epochs
         self._title = title
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("batches"),
+            TextColumn("batches", markup=False),
             TimeElapsedColumn(),
-            TextColumn("left:"),
+            TextColumn("left:", markup=False),
             TimeRemainingColumn(),
             console=console,
             transient=True,
@@ -60,27 +63,30 @@ class TrainingView:
         if not self._headed:
             self._headed = True
             self._console.print(
-                "[bold]epoch   train loss    acc    validation loss    acc    "
-                "settling free / nudged   at wall   seconds[/]"
+                styled(
+                    "[bold]epoch   train loss    acc    validation loss    acc    "
+                    "settling free / nudged   at wall   seconds[/]"
+                )
             )
         health = report.health
         late = [share for share in (health.unconverged, health.nudged_unconverged) if share]
-        note = f"  [yellow]{max(late):.0%} unsettled[/]" if late and max(late) >= 0.005 else ""
+        note = f"  {max(late):.0%} unsettled" if late and max(late) >= 0.005 else ""
         nudged = "   -" if health.nudged_steps is None else f"{health.nudged_steps:4.1f}"
         saturated = "   -" if health.saturated is None else f"{health.saturated:4.0%}"
-        self._console.print(
+        line = (
             f"{report.epoch:5d}   {_score(report.train)}   {_score(report.validation):>23}   "
-            f"{health.steps:10.1f} / {nudged} steps   {saturated:>7}   {report.seconds:7.1f}{note}"
+            f"{health.steps:10.1f} / {nudged} steps   {saturated:>7}   {report.seconds:7.1f}"
         )
-        for line in self._advice.of(report):
-            self._console.print(f"        [yellow]advice:[/] {escape(line)}")
+        self._console.print(styled("{}[yellow]{}[/]", line, note))
+        for advice in self._advice.of(report):
+            self._console.print(styled("        [yellow]advice:[/] {}", advice))
 
 
 def _score(score: Score | None) -> str:
     return "-" if score is None else f"{score.loss:10.4f} {score.accuracy:7.2%}"
 
 
-def show_summary(console: Console, result: TrainingResult) -> None:
+def show_summary(console: Terminal, result: TrainingResult, data_dir: Path | None = None) -> None:
     """The outcome, the curve in one line, and what to do next."""
     scores = [report.validation or report.train for report in result.reports]
     which = "validation" if result.reports[-1].validation else "training"
@@ -91,15 +97,13 @@ def show_summary(console: Console, result: TrainingResult) -> None:
     )
     if result.test:
         wrong = round((1 - result.test.accuracy) * result.test.samples)
-        console.print(
-            f"[bold green]test accuracy {result.test.accuracy:.2%}[/]  ({wrong} of {result.test.samples} wrong, "
-            f"never looked at before)"
-        )
+        accuracy = styled("[bold green]test accuracy {}[/]", f"{result.test.accuracy:.2%}")
+        console.print(accuracy + f"  ({wrong} of {result.test.samples} wrong, never looked at before)")
     if result.path:
-        path = escape(str(result.path))
-        console.print(f"run           {path}")
-        console.print(f"again         eb train --recipe {path}/recipe.toml", soft_wrap=True)
-        console.print(f"evaluate      eb evaluate {path}", soft_wrap=True)
+        folder = () if data_dir is None else ("--data-dir", data_dir)
+        console.print(f"run           {result.path}")
+        console.print("again         " + command("eb", "train", "--recipe", result.path / RECIPE, *folder))
+        console.print("evaluate      " + command("eb", "evaluate", result.path, *folder))
 
 
 def sparkline(values: list[float]) -> str:

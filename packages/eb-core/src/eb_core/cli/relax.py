@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from eb_core.cli.choices import Options, component_layer, layer_from_flags, names_of
 from eb_core.cli.listing import AsJson
 from eb_core.cli.render import err, guarded, out, print_json
+from eb_core.cli.terminal import styled
 from eb_core.registry import Configuration, EbError, Layer, Registry, UsageError, read_recipe
 from eb_core.registry.errors import gathered, raise_if_any, raise_together
 from eb_core.registry.recipes import TRAINER
@@ -48,11 +48,12 @@ def relax(
     cost_opt: Options = None,
     dataset_opt: Options = None,
     beta: Annotated[
-        float, typer.Option(help="Nudge towards the targets this strongly; 0 settles the free phase.")
+        float,
+        typer.Option(min=-1e6, max=1e6, help="Nudge towards the targets this strongly; 0 settles the free phase."),
     ] = 0.0,
-    steps: Annotated[int, typer.Option(min=1, help="Iterations of every relaxer.")] = 100,
+    steps: Annotated[int, typer.Option(min=1, max=1_000_000, help="Iterations of every relaxer.")] = 100,
     batch: Annotated[int, typer.Option(min=1, help="Samples: the first ones of the test split.")] = 32,
-    repeats: Annotated[int, typer.Option(min=1, help="Timed relaxations of each relaxer.")] = 3,
+    repeats: Annotated[int, typer.Option(min=1, max=10_000, help="Timed relaxations of each relaxer.")] = 3,
     seed: Annotated[str | None, typer.Option(metavar="N", help="Seed of fresh weights and of noise.")] = None,
     dtype: Annotated[str, typer.Option(help="float32 or float64; below a residual of 1e-6 float64.")] = "float64",
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 …")] = None,
@@ -154,7 +155,7 @@ def _settle(
         start, said = problem.rest(), []
         if beta:
             name, only = next(iter(made.items()))
-            status.update(f"{name}: the free state that the nudged phase starts from")
+            status.update(styled("{}: the free state that the nudged phase starts from", name))
             _, free = settle_amply(only["relaxer"], problem)
             start = State(free.state.units)
             said = [f"the nudged phase starts from the free state of {name}, residual {float(free.residual.max()):.1e}"]
@@ -169,7 +170,7 @@ def _settle(
             start,
             repeats=repeats,
             generator=lambda: stream(settings.seed, "settle", device=weight.device),
-            watch=status.update,
+            watch=lambda what: status.update(styled("{}", what)),
         )
     facts = {
         "model": first.sections["model"].name if run is None else str(run),
@@ -195,7 +196,7 @@ def _settle(
         return
     show(ways, facts)
     if plot:
-        out.print(f"plot          {escape(str(plot))}")
+        out.print(f"plot          {plot}")
 
 
 def _data(

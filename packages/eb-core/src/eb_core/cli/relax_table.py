@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.markup import escape
+from rich.text import Text
 
 from eb_core.cli.render import out, print_wide, table
+from eb_core.cli.terminal import styled
 from eb_core.testing.side_by_side import ELSEWHERE, TOLERANCES, Way
 
 
@@ -23,7 +24,7 @@ def _reached(way: Way) -> dict[str, Any]:
         "energy": float(way.energy[-1].mean()),
         "residual": float(way.residual[-1].max()),
         "distance": float(way.distance.max()),
-        "elsewhere": float((way.distance > ELSEWHERE).double().mean()),
+        "elsewhere": float((~(way.distance <= ELSEWHERE)).double().mean()),
         "curves": {"energy": way.energy.mean(1).tolist(), "residual": way.residual.amax(1).tolist()},
     }
 
@@ -32,38 +33,46 @@ def show(ways: Sequence[Way], facts: Mapping[str, Any]) -> None:
     """Print how soon each residual is reached, then where everything ended."""
     phase = f"nudged phase, beta {facts['beta']:g}" if facts["beta"] else "free phase"
     out.print(
-        f"[dim]{escape(str(facts['model']))}, energy {facts['energy']}, {facts['samples']} samples of "
-        f"{escape(facts['data'])}, {phase}, {facts['steps']} iterations, {facts['dtype']}, seed {facts['seed']}[/]"
+        styled(
+            "[dim]{}, energy {}, {} samples of {}, {}, {} iterations, {}, seed {}[/]",
+            *(facts[name] for name in ("model", "energy", "samples", "data")),
+            phase,
+            *(facts[name] for name in ("steps", "dtype", "seed")),
+        )
     )
     for note in facts["notes"]:
-        out.print(f"[yellow]note:[/] {escape(note)}")
-    out.print("\n[bold]iterations and time until every sample has this residual[/]")
+        out.print(styled("[yellow]note:[/] {}", note))
+    out.print(styled("\n[bold]iterations and time until every sample has this residual[/]"))
     soon = table("relaxer", *(f"{tolerance:.0e}" for tolerance in TOLERANCES))
     for way in ways:
-        soon.add_row(f"[cyan]{escape(way.name)}[/]", *(_when(way, tolerance) for tolerance in TOLERANCES))
+        soon.add_row(styled("[cyan]{}[/]", way.name), *(_when(way, tolerance) for tolerance in TOLERANCES))
     print_wide(soon)
     what = "F = E + beta C" if facts["beta"] else "E"
-    out.print(f"\n[bold]after {facts['steps']} iterations[/]")
+    out.print(styled("\n[bold]after {} iterations[/]", facts["steps"]))
     ended = table("relaxer", "time", f"mean {what}", "largest residual", "farthest from the best", "samples elsewhere")
     for way in ways:
         ended.add_row(
-            f"[cyan]{escape(way.name)}[/]",
+            styled("[cyan]{}[/]", way.name),
             _time(way.seconds),
             f"{float(way.energy[-1].mean()):.8g}",
             f"{float(way.residual[-1].max()):.1e}",
             f"{float(way.distance.max()):.1e}",
-            f"{float((way.distance > ELSEWHERE).double().mean()):.0%}",
+            f"{float((~(way.distance <= ELSEWHERE)).double().mean()):.0%}",
         )
     print_wide(ended)
     out.print(
-        f"\n[dim]best: of each sample the state of lowest energy; elsewhere: more than {ELSEWHERE:g} from it. "
-        f"Times: median of {facts['repeats']}, without trace.[/]"
+        styled(
+            "\n[dim]best: of each sample the state of lowest energy; elsewhere: more than {} from it. "
+            "Times: median of {}, without trace.[/]",
+            f"{ELSEWHERE:g}",
+            facts["repeats"],
+        )
     )
 
 
-def _when(way: Way, tolerance: float) -> str:
+def _when(way: Way, tolerance: float) -> str | Text:
     count = way.iterations_to(tolerance)
-    return "-" if count is None else f"{count}  [dim]{_time(way.seconds_at(count))}[/]"
+    return "-" if count is None else styled("{}  [dim]{}[/]", count, _time(way.seconds_at(count)))
 
 
 def _time(seconds: float) -> str:

@@ -1,20 +1,20 @@
 """What the command prints: errors on stderr in three lines, tables and JSON on stdout."""
 
+import errno
 import functools
 import json
 import math
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, ParamSpec, TypeVar
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
+from eb_core.cli.terminal import Terminal, paragraphs, styled
 from eb_core.registry import EbError, Fault
 
 P = ParamSpec("P")
@@ -23,8 +23,13 @@ R = TypeVar("R")
 INTERRUPTED = 130
 TRACEBACK_VARIABLE = "EB_TRACEBACK"
 
-out = Console(highlight=False, soft_wrap=True, emoji=False)
-err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+LONGEST: Final = 2_000
+"""Characters of one message that are shown."""
+SHOWN: Final = 5
+"""Lines that are shown of an exception which nobody expected."""
+
+out = Terminal()
+err = Terminal(stderr=True)
 
 
 def table(*columns: str, title: str | None = None) -> Table:
@@ -38,7 +43,7 @@ def table(*columns: str, title: str | None = None) -> Table:
 def print_wide(shown: Table) -> None:
     """A table at the width that it needs, wider than the terminal if must be: names stay in one piece."""
     width = Measurement.get(out, out.options.update(width=10_000), shown).maximum
-    Console(highlight=False, soft_wrap=True, emoji=False, width=width).print(shown)
+    Terminal(width=width).print(shown)
 
 
 def print_json(value: Any) -> None:
@@ -54,13 +59,31 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def show_fault(fault: Fault) -> None:
+def show_fault(fault: Fault, console: Terminal = err) -> None:
     """What, where from, what to do."""
-    err.print(f"[bold red]error:[/] {escape(fault.what)}")
+    console.print(styled("[bold red]error:[/] {}", shortened(fault.what)))
+    show_cure(fault, console)
+
+
+def show_cure(fault: Fault, console: Terminal = err) -> None:
+    """Where a fault came from, and what to do."""
     if fault.origin:
-        err.print(f"  [dim]from:[/] {escape(fault.origin)}")
+        console.print(styled("  [dim]from:[/] {}", shortened(fault.origin)))
     if fault.advice:
-        err.print(f"  [dim]try:[/]  {escape(fault.advice)}")
+        console.print(styled("  [dim]try:[/]  {}", shortened(fault.advice)))
+
+
+def shortened(value: object) -> str:
+    """The text of whatever it is, cut where it is long."""
+    text = _text(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} … ({len(text):,} characters)"
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception as error:  # noqa: BLE001 - a stranger's exception: making its text may raise anything
+        return f"(its text cannot be read: {type(error).__name__})"
 
 
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
@@ -72,7 +95,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except typer.Exit:
             raise
-        except (Exception, KeyboardInterrupt) as error:
+        except BaseException as error:
             raise typer.Exit(report(error)) from error
 
     return wrapper
@@ -81,33 +104,51 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
 def report(error: BaseException) -> int:
     """Show an error and give the exit code that belongs to it."""
     if os.environ.get(TRACEBACK_VARIABLE) == "1":
-        traceback.print_exception(error)
-    if isinstance(error, BrokenPipeError):
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the reader has gone; say nothing more
-        return 0
+        err.print(paragraphs("".join(traceback.format_exception(error))))
     if isinstance(error, KeyboardInterrupt):
-        err.print("[bold yellow]interrupted[/]")
+        err.print(styled("[bold yellow]interrupted[/]"))
         _show_notes(error)
         return INTERRUPTED
-    if isinstance(error, EbError):
-        for fault in error.faults:
-            show_fault(fault)
-        _show_notes(error)
-        return error.exit_code
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    text = " ".join(str(error).split())
-    show_fault(
-        Fault(
-            f"{type(error).__name__}: {text}",
-            f"{frame.filename}, line {frame.lineno}",
-            "--traceback shows the whole way there",
-        )
-    )
+    for fault in _faults(error):
+        show_fault(fault)
     _show_notes(error)
-    return 1
+    return error.exit_code if isinstance(error, EbError) else 1
+
+
+def _faults(error: BaseException) -> Iterator[Fault]:
+    """What to say of an error, also of one that nobody expected."""
+    if isinstance(error, EbError):
+        yield from error.faults
+        return
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _faults(part)
+        return
+    frames = traceback.extract_tb(error.__traceback__, limit=-1)
+    origin = f"{frames[0].filename}, line {frames[0].lineno}" if frames else ""
+    lines = _text(error).splitlines()
+    text = " ".join(" ".join(lines[:SHOWN]).split()) + (f" … ({len(lines)} lines)" if len(lines) > SHOWN else "")
+    if isinstance(error, MemoryError) or any(sign in text for sign in _OUT_OF_MEMORY):
+        yield Fault(f"not enough memory: {text}", origin, "take a smaller batch_size or a smaller model")
+    elif isinstance(error, OSError) and error.strerror:
+        name = "" if error.filename is None else f": {os.fsdecode(error.filename)}"
+        yield Fault(f"{error.strerror}{name}", origin, _CURES.get(error.errno or 0, _WHOLE_WAY))
+    else:
+        yield Fault(f"{type(error).__name__}: {text}", origin, _WHOLE_WAY)
+
+
+_OUT_OF_MEMORY = ("can't allocate memory", "CUDA out of memory")
+_WHOLE_WAY = "--traceback shows the whole way there"
+_CURES = {
+    errno.ENOSPC: "make room on the disk",
+    errno.EROFS: "choose a place that can be written",
+    errno.EACCES: "ask for permission, or choose another place",
+    errno.EPERM: "ask for permission, or choose another place",
+}
 
 
 def _show_notes(error: BaseException) -> None:
     """What was noted on the way up: where the weights so far are, say."""
-    for note in getattr(error, "__notes__", ()):
-        err.print(escape(note))
+    notes = getattr(error, "__notes__", ())
+    for note in notes if isinstance(notes, list) else ():
+        err.print(shortened(note))

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from eb_core.cli.listing import AsJson
-from eb_core.cli.render import err, guarded, out, print_json, print_wide, table
+from eb_core.cli.render import err, guarded, out, print_json, print_wide, shortened, table
+from eb_core.cli.terminal import styled
 from eb_core.registry import UsageError
+from eb_core.registry.commands import command
 
 _COLOURS = {"finished": "green", "running": "cyan", "interrupted": "yellow", "failed": "red", "killed": "magenta"}
 
@@ -26,26 +27,25 @@ def runs(
         print_json([run.record() for run in found])
         return
     if not found:
-        err.print(f"[yellow]no runs in {escape(str(folder))}[/]")
+        err.print(styled("[yellow]no runs in {}[/]", folder))
         return
     kinds = ("model", "dataset", "relaxer", "rule")
     shown = table("run", "status", *kinds, "seed", "epochs", "validation", "test")
     for run in found:
         record = run.record()
-        status = f"[{_COLOURS.get(run.status, 'red')}]{escape(run.status)}[/]"
         shown.add_row(
-            escape(run.name),
-            status,
-            *(escape(_text(record[kind])) for kind in (*kinds, "seed")),
+            run.name,
+            styled(f"[{_COLOURS.get(run.status, 'red')}]{{}}[/]", run.status),
+            *(_text(record[kind]) for kind in (*kinds, "seed")),
             f"{record['epochs']}/{_text(record['of'])}",
             _share(record["validation"]),
-            f"[bold]{_share(record['test'])}[/]",
+            styled("[bold]{}[/]", _share(record["test"])),
         )
     print_wide(shown)
     stopped = [run for run in found if run.status in ("killed", "interrupted")]
     if stopped:
-        path = escape(os.path.relpath(stopped[-1].path))
-        out.print(f"\n[dim]to go on with the last one that was stopped: eb train --resume {path}[/]")
+        again = command("eb", "train", "--resume", Path(os.path.relpath(stopped[-1].path)))
+        out.print(styled("\n[dim]to go on with the last one that was stopped: {}[/]", again))
 
 
 @guarded
@@ -71,25 +71,25 @@ def compare(
     if as_json:
         print_json({"runs": [run.record() for run in found], "differing": rows})
         return
-    shown = table("", *(escape(run.name) for run in found))
+    shown = table("", *(run.name for run in found))
     for key, values in rows.items():
-        shown.add_row(key, *(escape(_text(value)) for value in values))
+        shown.add_row(key, *(_text(value) for value in values))
     if not rows:
-        shown.add_row("[dim]the same recipe[/]")
+        shown.add_row(styled("[dim]the same recipe[/]"))
     records = [run.record() for run in found]
     shown.add_section()
-    shown.add_row("[bold]status[/]", *(record["status"] for record in records))
-    shown.add_row("[bold]epochs[/]", *(f"{record['epochs']}/{_text(record['of'])}" for record in records))
-    shown.add_row("[bold]best epoch[/]", *(_text(record["best_epoch"]) for record in records))
-    shown.add_row("[bold]validation[/]", *(_share(record["validation"]) for record in records))
-    shown.add_row("[bold]test[/]", *(_share(record["test"]) for record in records))
+    shown.add_row(styled("[bold]status[/]"), *(_text(record["status"]) for record in records))
+    shown.add_row(styled("[bold]epochs[/]"), *(f"{record['epochs']}/{_text(record['of'])}" for record in records))
+    shown.add_row(styled("[bold]best epoch[/]"), *(_text(record["best_epoch"]) for record in records))
+    shown.add_row(styled("[bold]validation[/]"), *(_share(record["validation"]) for record in records))
+    shown.add_row(styled("[bold]test[/]"), *(_share(record["test"]) for record in records))
     print_wide(shown)
     if plot is not None:
-        out.print(f"\ncurves        {escape(str(plot))}")
+        out.print(styled("\ncurves        {}", plot))
 
 
 def _text(value: Any) -> str:
-    return "-" if value is None else str(value)
+    return "-" if value is None else shortened(value)
 
 
 def _share(value: float | None) -> str:

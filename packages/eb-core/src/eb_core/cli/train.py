@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import attrs
 import typer
-from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from eb_core.cli.choices import Options, layer_from_flags, names_of
 from eb_core.cli.render import err, guarded, out, print_json, table
+from eb_core.cli.streams import excuse_lost_stdout
+from eb_core.cli.terminal import Terminal, styled
 from eb_core.registry import Configuration, EbError, Registry, UsageError, read_recipe
 from eb_core.registry.errors import gathered, raise_together
 from eb_core.registry.recipes import TRAINER
@@ -58,9 +59,11 @@ def train(
     dtype: Annotated[str | None, typer.Option(help="float32 or float64.")] = None,
     threads: Annotated[str | None, typer.Option(metavar="N", help="CPU threads.")] = None,
     seed: Annotated[str | None, typer.Option(metavar="N", help="Seed of every random stream.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Train so many seeds, one after the other: mean ± std.")] = 1,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Train so many seeds, one after the other: mean ± std.")
+    ] = 1,
     data_dir: Annotated[Path | None, typer.Option(help="Folder with data files.", envvar="EB_DATA_DIR")] = None,
-    output: Annotated[Path, typer.Option("--out", help="Folder for run directories.")] = Path("runs"),
+    output: Annotated[str, typer.Option("--out", metavar="FOLDER", help="Folder for run directories.")] = "runs",
     resume: Annotated[
         Path | None,
         typer.Option(metavar="RUN", help="Go on with the run in this directory, with its own settings; no others."),
@@ -111,14 +114,13 @@ def train(
     for index in range(seeds):
         seeded = _with_seed(configuration, configuration[TRAINER].seed + index)
         work = functools.partial(run_training, seeded, registry, data_dir=data_dir, out=output, predictions=predictions)
-        results.append(_shown(seeded, work, as_json))
+        results.append(_shown(seeded, work, data_dir, as_json))
     summary = _over_seeds(results)
     if as_json:
         print_json(results[0] if seeds == 1 else {"runs": results, **summary})
     elif seeds > 1 and summary:
-        out.print(
-            f"\n[bold]test accuracy {summary['mean']:.2%} ± {summary['std']:.2%}[/] over {seeds} seeds (mean ± std)"
-        )
+        accuracy = f"{summary['mean']:.2%} ± {summary['std']:.2%}"
+        _say(lambda to: to.print(styled("\n[bold]test accuracy {}[/] over {} seeds (mean ± std)", accuracy, seeds)))
 
 
 def _refuse_settings(context: typer.Context) -> None:
@@ -143,27 +145,29 @@ def _resumed(registry: Registry, path: Path, data_dir: Path | None, predictions:
     configuration = attrs.evolve(stopped.configuration, notes=stopped.differences)
     at = stopped.position
     (err if as_json else out).print(
-        f"going on with {escape(str(path))} after epoch {at['epochs']}, batch {at['batches']} of the next"
+        f"going on with {path} after epoch {at['epochs']}, batch {at['batches']} of the next"
     )
     work = functools.partial(go_on, stopped, data_dir=data_dir, predictions=predictions)
-    return _shown(configuration, work, as_json)
+    return _shown(configuration, work, data_dir, as_json)
 
 
-def _shown(configuration: Configuration, work: "Callable[..., TrainingResult]", as_json: bool) -> Any:
+def _shown(
+    configuration: Configuration, work: "Callable[..., TrainingResult]", data_dir: Path | None, as_json: bool
+) -> Any:
     """Do `work` while the progress is shown; its report."""
     from eb_core.cli.progress import TrainingView, show_summary
 
     console = err if as_json else out
     settings = configuration[TRAINER]
     parts = {kind: section.name for kind, section in configuration.sections.items() if kind != TRAINER}
-    title = "  ".join(f"[dim]{kind}[/] [cyan]{escape(name)}[/]" for kind, name in parts.items())
+    headed = [styled("[dim]{}[/] [cyan]{}[/]", kind, name) for kind, name in parts.items()]
+    headed.append(styled("[dim]seed[/] {}", settings.seed))
     for note in configuration.notes:
-        console.print(f"[yellow]note:[/] {escape(note)}")
+        console.print(styled("[yellow]note:[/] {}", note))
     quiet = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
-    headed = f"{title}  [dim]seed[/] {settings.seed}"
-    with quiet, TrainingView(console, settings.epochs, headed) as view, notices_on(console):
+    with quiet, TrainingView(console, settings.epochs, Text("  ").join(headed)) as view, notices_on(console):
         result = work(observers=[view])
-    show_summary(console, result)
+    _say(lambda to: show_summary(to, result, data_dir), console)
     return {
         "run": str(result.path),
         "seed": settings.seed,
@@ -173,8 +177,17 @@ def _shown(configuration: Configuration, work: "Callable[..., TrainingResult]", 
     }
 
 
+def _say(show: Callable[[Terminal], None], console: Terminal = out) -> None:
+    """The outcome of a training; on stderr where stdout has been lost, since the training itself went well."""
+    show(console)
+    lost = excuse_lost_stdout() if console is out else None
+    if lost:
+        err.print(styled("[yellow]note:[/] stdout cannot be written ({}); this is what would be there:", lost))
+        show(err)
+
+
 @contextlib.contextmanager
-def notices_on(console: Console) -> Iterator[None]:
+def notices_on(console: Terminal) -> Iterator[None]:
     """Print what comes as a `Notice`; other warnings go their usual way."""
     from eb_core.training.report import Notice
 
@@ -184,7 +197,7 @@ def notices_on(console: Console) -> Iterator[None]:
 
         def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
             if issubclass(category, Notice):
-                console.print(f"[yellow]note:[/] {escape(str(message))}")
+                console.print(styled("[yellow]note:[/] {}", message))
             else:
                 usual(message, category, *rest, **more)
 
@@ -216,13 +229,11 @@ def _show_configuration(configuration: Configuration, as_json: bool) -> None:
         return
     shown = table("section", "option", "value", "from")
     for kind, section in configuration.sections.items():
-        shown.add_row(f"[bold]{kind}[/]", "", f"[cyan]{escape(section.name)}[/]", "")
+        shown.add_row(styled("[bold]{}[/]", kind), "", styled("[cyan]{}[/]", section.name), "")
         for name, (value, origin) in section.values.items():
             text = "none" if value is None else str(value)
-            shown.add_row(
-                "", name, escape(text), f"[dim]{escape(origin)}[/]" if origin == "default" else escape(origin)
-            )
+            shown.add_row("", name, text, styled("[dim]default[/]") if origin == "default" else origin)
     out.print(shown)
     for note in configuration.notes:
-        out.print(f"[yellow]note:[/] {escape(note)}")
-    out.print("\n[dim]Nothing was trained and no data was loaded.[/]")
+        out.print(styled("[yellow]note:[/] {}", note))
+    out.print(styled("\n[dim]Nothing was trained and no data was loaded.[/]"))

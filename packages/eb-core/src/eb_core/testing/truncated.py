@@ -90,7 +90,7 @@ def _compare(
     subject: str, net: str, relaxer: Relaxer, problem: Problem, free: State, cost: Cost, target: Tensor
 ) -> Truncation:
     true = _flat(exact_gradient(problem, free, cost, target).gradients.values())
-    size = float(true.norm())
+    size = float(true.norm()) or float("nan")  # nothing has a distance relative to zero
     nudged = {weight: problem.nudged(cost, target, beta) for weight, beta in ((0.5 / BETA, BETA), (-0.5 / BETA, -BETA))}
     steps = tuple(range(0, LAST + 1, STRIDE))
     ep, bptt, difference = [], [], []

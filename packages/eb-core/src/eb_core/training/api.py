@@ -111,7 +111,7 @@ def run_training(
     An exception, Ctrl-C included, leaves a run directory that says how it ended and holds the weights so far.
     """
     if out is not None:
-        Run.check_folder(Path(out))
+        Run.check_folder(out)
     settings: TrainerSettings = configuration[TRAINER]
     with threads(settings.threads):
         if data is None:

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from eb_core.registry import UsageError
+from eb_core.registry.commands import command
 from eb_core.training.report import EpochReport
 
 FORMAT: Final = "1"
@@ -92,5 +93,5 @@ def unusable(path: Path, why: str) -> UsageError:
     return UsageError(
         f"the checkpoint {why}",
         origin=str(path),
-        advice=f"start again: eb train --recipe {path.parent / 'recipe.toml'}",
+        advice="start again: " + command("eb", "train", "--recipe", path.parent / "recipe.toml"),
     )

@@ -1,10 +1,12 @@
 """Learning curves: loss and accuracy on the training and validation splits against the epoch, one colour per run."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from eb_core.registry import UsageError
 from eb_core.training.history import RunSummary
+from eb_core.training.targets import check_file
 
 ENDINGS = (".svg", ".png")
 
@@ -13,14 +15,15 @@ def check_plot(file: Path) -> None:
     """Refuse a file that could not be drawn, before any work starts.
 
     Raises:
-        UsageError: another ending than .svg or .png, no such folder, or no matplotlib.
+        UsageError: another ending than .svg or .png, no such folder, a file that cannot be written, or no matplotlib.
     """
     if file.suffix not in ENDINGS:
         raise UsageError(
             f"curves cannot be drawn as '{file.name}'", origin=f"--plot {file}", advice="end it in .svg or .png"
         )
-    if not file.absolute().parent.is_dir():
+    if not os.path.isdir(file.absolute().parent):
         raise UsageError(f"no folder {file.absolute().parent}", origin=f"--plot {file}", advice="make it first")
+    check_file(file, "the plot", f"--plot {file}")
     try:
         import matplotlib  # noqa: F401, PLC0415 - an extra; its absence is this check's business
     except ImportError as error:

@@ -8,6 +8,7 @@ import attrs
 import torch
 
 from eb_core.registry import Configuration, EbError, RunError
+from eb_core.registry.commands import command
 from eb_core.training.evaluation import Score
 from eb_core.training.manifest import CHECKPOINT, PREDICTIONS
 from eb_core.training.report import EpochReport, Observer
@@ -78,7 +79,7 @@ def _record_end(run: Run, checkpoints: Checkpoints, trainer: Trainer, error: Bas
     except RunError as unwritten:
         error.add_note(f"{run.path} does not say how it ended: {unwritten.faults[0].what}")
     if stopped and (run.path / CHECKPOINT).exists():
-        error.add_note(f"to go on where it stopped: eb train --resume {run.path}")
+        error.add_note("to go on where it stopped: " + command("eb", "train", "--resume", run.path))
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """What many runs say together: one line for each, and what differs between them. Reading it needs no torch."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def summarise(path: Path) -> RunSummary:
     Raises:
         UsageError: it holds none.
     """
-    path = path.resolve()
+    path = Path(os.path.realpath(path))
     manifest = read_manifest(path)
     return RunSummary(
         path,
@@ -91,7 +92,7 @@ def find_runs(folder: Path) -> list[RunSummary]:
     Raises:
         UsageError: there is no such folder.
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise UsageError(f"no folder {folder}", origin="FOLDER", advice="give the --out folder of 'eb train'")
     found = []
     for path in sorted(file.parent for file in folder.glob(f"*/{MANIFEST}")):

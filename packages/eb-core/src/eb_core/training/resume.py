@@ -11,6 +11,7 @@ import tomli
 import torch
 
 from eb_core.registry import Configuration, Registry, UsageError
+from eb_core.registry.commands import command
 from eb_core.registry.recipes import TRAINER
 from eb_core.things.data import Data, Dataset
 from eb_core.training.checkpoint import Checkpoint
@@ -83,7 +84,7 @@ def find_stopped(path: Path, registry: Registry) -> Stopped:
         raise UsageError(
             f"{path} has finished: there is nothing to resume",
             origin="--resume",
-            advice=f"train it once more in a new directory: eb train --recipe {path / RECIPE}",
+            advice="train it once more in a new directory: " + command("eb", "train", "--recipe", path / RECIPE),
         )
     if is_written_by_another(manifest):
         process = manifest["process"]

@@ -24,6 +24,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from eb_core.registry import Configuration, Registry, RunError, UsageError
+from eb_core.registry.commands import command
 from eb_core.training.manifest import (
     CHECKPOINT,
     FORMAT,
@@ -35,6 +36,7 @@ from eb_core.training.manifest import (
     this_process,
 )
 from eb_core.training.report import EpochReport
+from eb_core.training.targets import check_folder
 
 
 class Run:
@@ -73,21 +75,13 @@ class Run:
         raise UsageError(f"the output folder cannot be used: {folder}", origin="--out", advice="choose another")
 
     @staticmethod
-    def check_folder(folder: Path) -> None:
+    def check_folder(folder: str | Path) -> None:
         """Refuse a folder in which no run could be written, before any work starts; leaves nothing behind.
 
         Raises:
             UsageError: it, or the nearest folder above it that exists, is no writable directory.
         """
-        nearest = folder.absolute()
-        while not nearest.exists():
-            nearest = nearest.parent
-        if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-            raise UsageError(
-                f"no run can be written to {folder}: {nearest} is no folder that you may write to",
-                origin="--out",
-                advice="choose another folder",
-            )
+        check_folder(folder, "--out")
 
     def begin(self, configuration: Configuration, registry: Registry, facts: dict[str, Any]) -> None:
         """Write recipe and manifest: components, origins, plugin versions, machine, and `facts` about the data."""
@@ -132,7 +126,8 @@ class Run:
         return RunError(
             f"{name} cannot be written: {error.strerror or error}",
             origin=str(self.path / name),
-            advice=f"make room or mend the disk, then: eb train --resume {self.path}; the last checkpoint is intact"
+            advice="the last checkpoint is intact; make room or mend the disk, then: "
+            + command("eb", "train", "--resume", self.path)
             if saved
             else "make room or mend the disk, then start again",
         )
