@@ -130,6 +130,17 @@ def test_no_class_loses_its_only_sample_to_the_test_split(tmp_path: Path) -> Non
         ("1,2,0\n3,1e39,1\n", "line 2, column 1 holds '1e39'"),
         ("1,2,0\n3,4,\n", "line 2 names no class"),
         ('1,2,0\n"3,4,1\n', "unexpected end of data"),
+        ("1,2,0\n3,inf,1\n", "line 2, column 1 holds 'inf'"),
+        ("1,2,0\n3,1e999,1\n", "line 2, column 1 holds '1e999'"),
+        ("1,2,0\n3,1_000,1\n", "line 2, column 1 holds '1_000'"),
+        ("1,2,0\n3,\uff11,1\n", "line 2, column 1 holds '\uff11'"),
+        ("1,2,0\n3,\0,1\n", "line 2 holds a zero byte"),
+        ("1,2,0\n3;4;1\n", "line 2 holds 1 cells, the first one 3"),
+        ("1,2,0\n3,5;6,1\n", "line 2, column 1 holds '5;6'"),
+        ("1,2,0\n3," + "x" * 1000 + ",1\n", "line 2, column 1 holds '" + "x" * 40 + "…', expected"),
+        ("1,2,0\n3," + "1" * 200_000 + ",1\n", "field larger than field limit"),
+        ("1,2,0\n" + "3," * 3_000_000 + "1\n", "line 2 is longer than 4,000,000 characters"),
+        ("a,b,kind\n1,2,0\n3,4,0\n", "all its samples are of one class, '0'"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_said_with_its_line(text: str, complaint: str, tmp_path: Path) -> None:
@@ -143,7 +154,12 @@ def test_what_is_wrong_with_a_table_is_said_with_its_line(text: str, complaint: 
         ({"label": "a"}, "names no column 'a', or several"),
         ({"label": 3}, "there is no column 3, its lines hold 3 cells"),
         ({"label": -4}, "there is no column -4"),
-        ({"delimiter": ",,"}, "delimiter"),
+        ({"delimiter": ",,"}, "the delimiter ',,' is no character that can stand between cells"),
+        ({"delimiter": ""}, "the delimiter '' is no character"),
+        ({"delimiter": "\n"}, "the delimiter '\\n' is no character"),
+        ({"delimiter": '"'}, "the delimiter '\"' is no character"),
+        ({"delimiter": "."}, "the delimiter '.' is no character"),
+        ({"delimiter": "1"}, "the delimiter '1' is no character"),
         ({"test_share": 0.3}, "leaves no test sample"),
         ({"label": "kind", "header": False}, "names no column 'kind'"),
     ],
@@ -152,5 +168,50 @@ def test_options_that_do_not_fit_the_table_are_refused(options: Any, complaint: 
     assert complaint in message(tmp_path, "a,a,kind\n1,2,0\n3,4,1\n", **options)
 
 
-def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
-    assert "decode" in message(tmp_path, "1,2,é\n", encoding="latin-1")
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("1,2,a\n3,4,é\n".encode("latin-1"), "line 2 cannot be decoded: byte 0xe9 at its character 4 is no UTF-8"),
+        ("1,2,a\n3,4,b\n".encode("utf-16"), "line 1 cannot be decoded: byte 0xff at its character 0"),
+        ("1,2,a\n3,4,b\n".encode("utf-16-le"), "line 1 holds a zero byte"),
+        (b"1,2,a\n" * 50_000 + b"\xff", "line 50001 cannot be decoded: byte 0xff at its character 0"),
+    ],
+)
+def test_what_is_no_utf_8_is_named_with_line_and_byte(content: bytes, complaint: str, tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_bytes(content)
+    with pytest.raises(UsageError) as caught:
+        Csv(file="table.csv").load(tmp_path)
+    assert f"table.csv is no table of samples: {complaint}" in caught.value.faults[0].what
+    assert "save the table as UTF-8" in caught.value.faults[0].what
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        ("1 01 2 1.0 +2", [0, 0, 1, 0, 1]),
+        ("20241103 -5 20241103 7", [2, 0, 2, 1]),
+        ("1.0 10.0 9.0 1.0", [0, 2, 1, 0]),
+        ("1 1.5 2 1", [0, 1, 2, 0]),
+        ("\uff11 1 1 \uff11", [1, 0, 0, 1]),
+        (f"{'9' * 300} 1 1 {'9' * 300}", [1, 0, 0, 1]),
+        (f"{'9' * 9000} 1 1 {'9' * 9000}", [1, 0, 0, 1]),
+    ],
+)
+def test_whole_numbers_are_one_class_however_they_are_written(labels: str, classes: list[int], tmp_path: Path) -> None:
+    text = "".join(f"{row},{label}\n" for row, label in enumerate(labels.split()))
+    assert load(tmp_path, text).train.y.tolist() == classes
+
+
+def test_a_column_with_a_class_for_nearly_every_sample_is_not_taken_for_one(tmp_path: Path) -> None:
+    rows = [f"{row / 3},{row % 2},{row * 7919 % 10007 / 10007}" for row in range(100)]
+    text = message(tmp_path, "\n".join(rows))
+    assert "its column of classes names 100 of them for 100 samples" in text
+    assert "label=" in text
+    assert load(tmp_path, "\n".join(rows), label=1).classes == 2
+    few = "".join(f"{row},{row}\n" for row in range(10))
+    assert load(tmp_path, few).classes == 10, "ten samples may be of ten classes"
+
+
+def test_many_classes_take_no_longer_than_few(tmp_path: Path) -> None:
+    y = np.arange(200_000) % 90_000
+    assert held_out(y, 0.5).sum() == 90_000 + 20_000 - 20_000

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import struct
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -133,3 +134,32 @@ def test_files_of_the_other_set_are_not_taken_for_this_one_although_they_have_th
 def test_an_idx_array_of_any_rank_is_read_in_row_order() -> None:
     content = struct.pack(">3I", 0x802, 2, 3) + bytes(range(6))
     assert parse_idx(content, (3,)).tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "content", "complaint"),
+    [
+        ((2**32 - 1, 28, 28), b"", "declares 3,367,254,359,296 bytes, more than it can hold"),
+        ((2**32 - 1, 2**32 - 1, 2**32 - 1), b"", "more than it can hold"),
+        ((30, 28, 28), bytes(30 * 784 + 2**26), "it goes on long after the 23,536 bytes that its header declares"),
+        ((30, 28, 28), bytes(30 * 784 + 99), "holds 23,635 bytes, by its header it should be 23,536"),
+    ],
+)
+def test_no_more_is_unpacked_than_a_header_may_declare(
+    sizes: tuple[int, ...], content: bytes, complaint: str, tmp_path: Path, write_idx: Write
+) -> None:
+    write_idx(tmp_path)
+    raw = struct.pack(">4I", 0x803, *sizes) + content
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(raw))
+    tracemalloc.start()
+    assert complaint in message(Mnist(), tmp_path)
+    assert tracemalloc.get_traced_memory()[1] < 2**24
+    tracemalloc.stop()
+
+
+def test_more_than_there_is_memory_for_is_not_read(
+    tmp_path: Path, write_idx: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_idx(tmp_path, packed=False)
+    monkeypatch.setattr("eb_datasets.limits.memory", lambda: 100_000)
+    assert "what its header declares would take" in message(Mnist(), tmp_path)

@@ -1,5 +1,9 @@
 """Your own arrays in a .npz file."""
 
+import io
+import struct
+import tracemalloc
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +163,141 @@ def test_lengths_labels_and_values_are_checked_with_the_name_of_the_file(tmp_pat
         with pytest.raises(UsageError, match=complaint) as caught:
             Npz(file=save(tmp_path / "a.npz", **arrays)).load()
         assert "a.npz" in caught.value.faults[0].origin
+
+
+def npy(header: str, content: bytes = b"", version: bytes = b"\1\0") -> bytes:
+    """A file in the format NPY with a header of one's own."""
+    size = struct.pack("<H" if version == b"\1\0" else "<I", len(header))
+    return b"\x93NUMPY" + version + size + header.encode("latin1") + content
+
+
+def whole(array: Any) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def archive(path: Path, x: bytes, method: int = zipfile.ZIP_DEFLATED) -> str:
+    """A file whose x_train is given byte by byte."""
+    with zipfile.ZipFile(path, "w", method) as out:
+        out.writestr("x_train.npy", x)
+        out.writestr("y_train.npy", whole(Y))
+    return str(path)
+
+
+DEEP = "(" * 90 + ")" * 90
+
+
+@pytest.mark.parametrize(
+    ("x", "complaint"),
+    [
+        (npy("{'descr': '<f4', 'fortran_order': False, 'shape': (10, 1000000000)}"), "40,000,000,000 bytes"),
+        (npy("{'descr': '<f4', 'fortran_order': False, 'shape': (10, 1)}", b"1234"), "but its file holds 4"),
+        (npy("{'descr': '<f4', 'fortran_order': False, 'shape': (10, 1)}", b"1" * 41), "but its file holds 41"),
+        (npy("{'descr': '<f4', 'fortran_order': False, 'shape': (-10, -1)}", b"1" * 40), "shape (-10, -1)"),
+        (npy(f"{{'descr': '<f4', 'fortran_order': False, 'shape': (10, {10**30})}}"), "its file holds 0"),
+        (npy("{'descr': '<f4', 'fortran_order': False, 'shape': (10, 1)"), "x_train is no array"),
+        (npy("{'descr': '|S0', 'fortran_order': False, 'shape': (10, 1)}"), "expected are numbers"),
+        (npy("-" * 9000 + "1"), "x_train is no array"),
+        (npy(DEEP), "x_train is no array"),
+        (npy("{", version=b"\3\0"), "x_train is no array"),
+        (npy("x" * 20000), "x_train is no array"),
+        (npy("", version=b"\7\7"), "x_train is no array"),
+        (b"text", "x_train is no array"),
+        (b"", "x_train is no array"),
+    ],
+)
+def test_what_a_header_declares_is_judged_before_memory_is_taken(x: bytes, complaint: str, tmp_path: Path) -> None:
+    file = archive(tmp_path / "a.npz", x)
+    tracemalloc.start()
+    assert complaint in message(file)
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    tracemalloc.stop()
+
+
+def test_an_archive_that_unpacks_to_more_than_there_is_memory_for_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = archive(tmp_path / "a.npz", whole(np.zeros((10, 1_000_000), dtype=np.float32)))
+    assert Path(file).stat().st_size < 60_000
+    assert len(Npz(file=file).load().train) == 10
+    monkeypatch.setattr("eb_datasets.limits.memory", lambda: 2**27)
+    assert "x_train would take 0.1 GiB of 0.1 GiB of memory" in message(file)
+
+
+def test_an_archive_that_says_it_unpacks_to_more_than_it_can_is_refused(tmp_path: Path) -> None:
+    header = "{'descr': '<f4', 'fortran_order': False, 'shape': (10, 100000000)}"
+    path = Path(archive(tmp_path / "a.npz", npy(header)))
+    raw = path.read_bytes()
+    size = struct.pack("<I", len(npy(header)))
+    path.write_bytes(raw.replace(size, struct.pack("<I", len(npy(header)) + 4 * 10**9)))
+    assert "4,000,000,000 bytes, more than" in message(str(path))
+
+
+def test_encrypted_members_and_methods_that_are_not_known_are_refused(tmp_path: Path) -> None:
+    path = Path(archive(tmp_path / "a.npz", whole(X)))
+    raw = path.read_bytes()
+    for at, value, complaint in ((6, 1, "encrypted"), (8, 99, "compression method is not supported")):
+        changed = bytearray(raw)
+        changed[at] = changed[raw.index(b"PK\1\2") + at + 2] = value
+        path.write_bytes(changed)
+        assert complaint in message(str(path))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_every_method_of_packing_that_python_knows_is_read(method: int, tmp_path: Path) -> None:
+    assert torch.equal(Npz(file=archive(tmp_path / "a.npz", whole(X), method)).load().train.x, torch.from_numpy(X))
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("other", ["x_train.npy", "x_train"])
+def test_a_name_that_occurs_twice_is_refused(other: str, tmp_path: Path) -> None:
+    file = archive(tmp_path / "a.npz", whole(X))
+    with zipfile.ZipFile(file, "a") as out:
+        out.writestr(other, whole(X))
+    assert "it holds x_train more than once" in message(file)
+
+
+@pytest.mark.parametrize(
+    "x", [np.asfortranarray(X), X[:, ::-1], np.broadcast_to(X[:1], X.shape), X.astype(np.longdouble), X.astype("<f2")]
+)
+def test_arrays_of_any_layout_are_read(x: Any, tmp_path: Path) -> None:
+    file = save(tmp_path / "a.npz", x_train=x, y_train=Y)
+    assert np.array_equal(Npz(file=file).load().train.x.numpy(), x.astype(np.float64))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "complaint"),
+    [
+        ({"x_train": np.zeros(10, dtype=[("a", "f4")])}, "expected are numbers"),
+        ({"x_train": np.zeros((10, 2), dtype="M8[s]")}, "expected are numbers"),
+        ({"x_train": np.float32(1)}, "no samples: x has shape ()"),
+        ({"x_train": X[:, 0, 0]}, "no samples: x has shape (10,)"),
+        ({"x_train": X[:0], "y_train": Y[:0]}, "no samples"),
+        ({"x_train": X[:, :0]}, "no samples"),
+        ({"y_train": Y[:, None]}, "labels of shape (10, 1)"),
+        ({"y_train": np.int64(1)}, "labels of shape ()"),
+        ({"y_train": np.full(10, 2**63, dtype="u8")}, "whole numbers end at 2^63 - 1"),
+        ({"y_train": Y + 20241103}, "labels go up to 20241105, but there are only 3 different ones"),
+        ({"x_train": np.full((10, 1), np.longdouble("1e4000"))}, "nan or infinite"),
+    ],
+)
+def test_arrays_of_an_unusable_shape_or_type_are_one_error(arrays: Any, complaint: str, tmp_path: Path) -> None:
+    file = save(tmp_path / "a.npz", **{"x_train": X, "y_train": Y, **arrays})
+    with pytest.raises(UsageError) as caught:
+        Npz(file=file).load()
+    assert len(caught.value.faults) == 1
+    assert complaint in caught.value.faults[0].what
+
+
+def test_a_divisor_that_makes_values_infinite_is_refused(tmp_path: Path) -> None:
+    file = save(tmp_path / "a.npz", x_train=X, y_train=Y)
+    with pytest.raises(UsageError, match="nan or infinite"):
+        Npz(file=file, divide_by=1e-300).load()
+
+
+def test_the_number_of_classes_can_be_stated(tmp_path: Path) -> None:
+    file = save(tmp_path / "a.npz", x_train=X, y_train=Y * 50)
+    with pytest.raises(UsageError, match="labels go up to 100, but there are only 3 different ones"):
+        Npz(file=file).load()
+    assert Npz(file=file, classes=200).load().classes == 200

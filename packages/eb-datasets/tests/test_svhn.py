@@ -107,7 +107,7 @@ def test_a_truncated_file_is_named_with_the_size_and_checksum_that_were_publishe
     write_svhn(tmp_path, packed=packed)
     path = tmp_path / "train_32x32.mat"
     whole = path.read_bytes()
-    for size in (0, 3, 100, 127, 130, 160, 200, 5000, len(whole) // 2, len(whole) - 20, len(whole) - 3):
+    for size in (0, 127, 160, 5000, len(whole) - 3):
         path.write_bytes(whole[:size])
         text = message(tmp_path)
         assert "train_32x32.mat is no usable file of svhn: not read, as it is no whole MATLAB file" in text
@@ -119,7 +119,7 @@ def test_a_compressed_file_with_a_flipped_bit_is_refused_wherever_the_bit_is(tmp
     write_svhn(tmp_path, train=3)
     path = tmp_path / "train_32x32.mat"
     whole = path.read_bytes()
-    for at in [*range(125, 200), *range(200, len(whole), 997)]:
+    for at in [*range(125, 200, 9), *range(200, len(whole), 2003)]:
         content = bytearray(whole)
         content[at] ^= 1
         path.write_bytes(content)

@@ -11,7 +11,8 @@ from typing import Final, Literal
 
 from eb_core import Data, configurable, option
 from eb_datasets.augmentation import Augmentation
-from eb_datasets.cifar_batches import Layout, read_cifar
+from eb_datasets.cifar_batches import Layout
+from eb_datasets.cifar_set import read_cifar
 from eb_datasets.images import ImageSet, Normalisation
 from eb_datasets.published import CIFAR100
 

@@ -1,22 +1,35 @@
 """Your own table in a CSV file: one sample a line, one column with its class, all other columns numbers.
 
-Classes are numbered in sorted order: as numbers if all of them are whole numbers, else as text. Of each class, in
-file order, sample i = 0, 1, … is a test sample where floor((i + 1) * share) > floor(i * share): with a share of 1/k
-every k-th one.
+Classes are numbered in sorted order: by value if all of them are whole numbers, so that 1, 01 and 1.0 are one, else as
+text. Numbers are written in plain digits: what only Python takes for one, 1_000 or digits of other scripts, is none.
+
+Of each class, in file order, sample i = 0, 1, … is a test sample where floor((i + 1) * share) > floor(i * share): with
+a share of 1/k every k-th one.
 """
 
 import csv
+import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eb_core import Data, Dataset, UsageError, configurable, option
+from eb_core import Data, Dataset, configurable, option
+from eb_datasets.files import reading
 from eb_datasets.folders import own_file
 
 LARGEST: Final = float(np.finfo(np.float32).max)
+LONGEST_LINE: Final = 4_000_000
+NO_DELIMITERS: Final = '\r\n\0"+-.'
+"""Characters that end a line, stand around a cell or in a number."""
+FEW: Final = 10
+"""So many classes are taken for classes, however few samples there are."""
+WHOLE: Final = re.compile(r"[+-]?[0-9]{1,300}(\.0*)?")
+UNDECODED: Final = re.compile("[\udc80-\udcff]")
+"""What stands in a text for bytes that are no UTF-8."""
 
 Sample = tuple[NDArray[np.float32], str]
 """The numbers of a line and the name of its class."""
@@ -40,21 +53,19 @@ class Csv(Dataset):
 
     def load(self, data_dir: Path | None = None) -> Data:
         path = own_file(self.file, data_dir)
-        try:
-            with path.open(encoding="utf-8-sig", newline="") as stream:
-                reader = csv.reader(stream, delimiter=self.delimiter, strict=True)
+        advice = (
+            "one sample a line, the same number of cells in each, all numbers but the class; see the options label, "
+            "header, delimiter and test_share"
+        )
+        with reading(path, "table of samples", advice):
+            if len(self.delimiter) != 1 or self.delimiter in NO_DELIMITERS or self.delimiter.isalnum():
+                raise ValueError(f"the delimiter {self.delimiter!r:.20} is no character that can stand between cells")
+            with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
+                reader = csv.reader(_lines(stream), delimiter=self.delimiter, strict=True)
                 samples = self._samples((reader.line_num, cells) for cells in reader if cells)
             x = np.stack([numbers for numbers, _ in samples])
-            number = {name: index for index, name in enumerate(_in_order({name for _, name in samples}))}
-            y = np.array([number[name] for _, name in samples])
+            y = _numbered([name for _, name in samples])
             test = held_out(y, self.test_share)
-        except (OSError, TypeError, ValueError, csv.Error) as error:
-            raise UsageError(
-                f"{path.name} is no table of samples: {error}",
-                origin=str(path),
-                advice="one sample a line, the same number of cells in each, all numbers but the class; see the "
-                "options label, header, delimiter and test_share",
-            ) from None
         parts = (x[test], y[test]) if test.any() else None
         return Data.from_arrays(x[~test], y[~test], test=parts, name=path.name)
 
@@ -62,7 +73,7 @@ class Csv(Dataset):
         """All samples; the first line is one of them unless it is a header."""
         number, first = next(lines, (1, []))
         if len(first) < 2:
-            raise ValueError("its first line holds one cell" if first else "it is empty")
+            raise ValueError("its first line holds one cell; is the delimiter right?" if first else "it is empty")
         column = self._column(first)
         samples = []
         for line, cells in lines:
@@ -104,11 +115,10 @@ def held_out(y: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
     Raises:
         ValueError: a share is asked for, and no class has enough samples to give one.
     """
+    counts = np.bincount(y)
+    place = np.arange(len(y)) - np.repeat(counts.cumsum() - counts, counts)  # within its class, class by class
     test = np.zeros(len(y), dtype=bool)
-    for one in np.unique(y):
-        rows = np.flatnonzero(y == one)
-        whole = np.floor(np.arange(len(rows) + 1) * share + 1e-9)
-        test[rows[np.diff(whole) > 0]] = True
+    test[np.argsort(y, kind="stable")] = np.diff(np.floor([place * share + 1e-9, (place + 1) * share + 1e-9]), axis=0)
     if share and not test.any():
         raise ValueError(f"test_share={share:g} leaves no test sample of {len(y)}; set it to 0 for none")
     return test
@@ -124,7 +134,8 @@ def _sample(cells: list[str], line: int, column: int) -> Sample:
 
 def _number(cell: str, line: int, column: int) -> float:
     if not _is_number(cell) or not abs(float(cell)) <= LARGEST:
-        raise ValueError(f"line {line}, column {column} holds '{cell}', expected is a finite number")
+        text = repr(cell if len(cell) <= 40 else f"{cell[:40]}…")
+        raise ValueError(f"line {line}, column {column} holds {text}, expected is a finite number")
     return float(cell)
 
 
@@ -133,9 +144,42 @@ def _is_number(cell: str) -> bool:
         float(cell)
     except ValueError:
         return False
-    return True
+    return cell.isascii() and "_" not in cell
 
 
-def _in_order(names: set[str]) -> list[str]:
-    whole = all(name.removeprefix("-").isdecimal() for name in names)
-    return sorted(names, key=int) if whole else sorted(names)
+def _lines(stream: TextIO) -> Iterator[str]:
+    """The lines of a text, each of them judged before it is cut into cells."""
+    for number in itertools.count(1):
+        line = stream.readline(LONGEST_LINE + 1)
+        if not line:
+            return
+        if len(line) > LONGEST_LINE:
+            raise ValueError(f"line {number} is longer than {LONGEST_LINE:,} characters")
+        byte = None if line.isascii() else UNDECODED.search(line)
+        if byte:
+            raise ValueError(
+                f"line {number} cannot be decoded: byte 0x{ord(byte[0]) - 0xDC00:02x} at its character {byte.start()} "
+                "is no UTF-8; save the table as UTF-8 (it may be Latin-1 or UTF-16)"
+            )
+        if "\0" in line:
+            raise ValueError(f"line {number} holds a zero byte, which no text does; save the table as UTF-8")
+        yield line
+
+
+def _numbered(names: list[str]) -> NDArray[np.int64]:
+    """The number of each sample's class.
+
+    Raises:
+        ValueError: all samples are of one class, or there are so many classes that their column hardly names any.
+    """
+    whole = all(map(WHOLE.fullmatch, names))
+    values: list[Any] = [int(name.partition(".")[0]) for name in names] if whole else names
+    number = {value: index for index, value in enumerate(sorted(set(values)))}
+    if len(number) == 1 < len(names):
+        raise ValueError(f"all its samples are of one class, {names[0]!r:.40}")
+    if len(number) > max(FEW, len(names) // 2):
+        raise ValueError(
+            f"its column of classes names {len(number):,} of them for {len(names):,} samples, so it may hold values "
+            "or names of samples; say with label= which column is the class"
+        )
+    return np.array([number[value] for value in values])

@@ -9,15 +9,14 @@ The first folder that holds one of the files has to hold them all: files from tw
 
 import contextlib
 import os
-import tarfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from platformdirs import user_cache_path
 
 from eb_core import UsageError
+from eb_datasets.files import expanded, kind_of, reading, size_of
 from eb_datasets.published import Published
 
 DATA_DIR_VARIABLE: Final = "EB_DATA_DIR"
@@ -38,7 +37,7 @@ def cache_folder(name: str) -> Path:
 def named_folder(data_dir: Path | None) -> Path | None:
     """The folder that the user named: `data_dir`, else the one in the environment, else none."""
     given = str(data_dir or os.environ.get(DATA_DIR_VARIABLE, ""))
-    return Path(given).expanduser() if given else None
+    return expanded(given) if given else None
 
 
 def folders(name: str, data_dir: Path | None) -> tuple[Path, ...]:
@@ -85,36 +84,28 @@ def locate(
     return {name: path for name, path in found.items() if path}
 
 
-@contextlib.contextmanager
-def reading(path: Path, published: Published) -> Iterator[None]:
-    """Turn whatever goes wrong while a file is read into one error: which file, what is wrong, what was published."""
-    try:
-        yield
-    except (EOFError, OSError, ValueError, tarfile.TarError, zlib.error) as error:
-        facts = [
-            str(file) for file in published.files if file.name.removesuffix(".gz") == path.name.removesuffix(".gz")
-        ]
-        size = f"; this one has {path.stat().st_size:,} bytes" if facts and path.is_file() else ""
-        raise UsageError(
-            f"{path.name} is no usable file of {published.name}: {error}",
-            origin=str(path),
-            advice="; ".join([*(fact + size for fact in facts), HOW_TO_GET_IT]),
-        ) from None
+def reading_of(path: Path, published: Published) -> contextlib.AbstractContextManager[None]:
+    """Like `reading`, with what is known of the file as it was published."""
+    facts = [str(file) for file in published.files if file.name.removesuffix(".gz") == path.name.removesuffix(".gz")]
+    size = f"; this one has {size_of(path):,} bytes"
+    advice = "; ".join([*(fact + size for fact in facts), HOW_TO_GET_IT])
+    return reading(path, f"usable file of {published.name}", advice)
 
 
 def own_file(file: str, data_dir: Path | None) -> Path:
     """A file of the user's own, in the folder that they named or in the current one.
 
     Raises:
-        UsageError: there is no such file.
+        UsageError: there is no such file, or it is a folder, a pipe or a device.
     """
-    named, path = named_folder(data_dir), Path(file).expanduser()
-    tried = [*([named / path] if named else []), path]
-    for one in dict.fromkeys(tried):
-        if one.is_file():
-            return one
+    named, path = named_folder(data_dir), expanded(file)
+    tried = list(dict.fromkeys([*([named / path] if named else []), path]))
+    kinds = [kind_of(one) for one in tried]
+    if "file" in kinds:
+        return tried[kinds.index("file")]
+    other = next(filter(None, kinds), None)
     raise UsageError(
-        f"there is no file '{file}'",
-        origin=f"looked for {', '.join(str(one.absolute()) for one in dict.fromkeys(tried))}",
+        f"'{file}' is a {other} and no file" if other else f"there is no file '{file}'",
+        origin=f"looked for {', '.join(str(one.absolute()) for one in tried)}",
         advice=f"give its path with file=PATH; a relative one starts at --data-dir, {DATA_DIR_VARIABLE} or here",
     )

@@ -14,16 +14,48 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from eb_datasets.limits import afford
+
 UNSIGNED_BYTES: Final = 0x0800
+BYTES: Final = b"\0\0\x08"
 GZIP: Final = b"\x1f\x8b"
+LONGEST_HEADER: Final = 4 * (1 + 255)
+DENSEST: Final = 1032
+"""Bytes that one byte of a gzip file can stand for, at most."""
+MARGIN: Final = 2**20
+"""Bytes after the declared ones that are read, to count them."""
+FLOAT: Final = 9
+"""A byte becomes a pixel of 32 bits, and for a while there are two of them; or a label of 64 bits."""
 
 
 def unpacked(path: Path) -> bytes:
-    """What a file holds, unpacked if it is a gzip file, whatever its name says."""
+    """What a file holds, unpacked if it is a gzip file, whatever its name says; at most what its header declares.
+
+    Raises:
+        ValueError: it goes on long after that, or it declares more than it can hold or than there is memory for.
+    """
     with path.open("rb") as stream:
         packed = stream.read(len(GZIP)) == GZIP
     with gzip.open(path) if packed else path.open("rb") as stream:
-        return stream.read()
+        head = stream.read(LONGEST_HEADER)
+        size = _declared(head)
+        if packed and size > DENSEST * path.stat().st_size:
+            raise ValueError(f"its header declares {size:,} bytes, more than it can hold")
+        afford(FLOAT * size, "what its header declares")
+        rest = stream.read(size + MARGIN) if size else b""
+    if len(rest) == size + MARGIN:
+        raise ValueError(f"it goes on long after the {size:,} bytes that its header declares")
+    return head + rest
+
+
+def _declared(head: bytes) -> int:
+    """How many bytes a file should have that begins like this; 0 if it holds none, or is too short to say."""
+    rank = head[3] if len(head) > 3 else 0
+    header = 4 * (1 + rank)
+    if not head.startswith(BYTES) or len(head) < header:
+        return 0
+    sizes: tuple[int, ...] = struct.unpack_from(f">{rank}I", head, 4)
+    return header + math.prod(sizes)
 
 
 def parse_idx(content: bytes, sample: tuple[int, ...]) -> NDArray[np.uint8]:

@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from eb_datasets.folders import Parts, locate, reading
+from eb_datasets.files import present
+from eb_datasets.folders import Parts, locate, reading_of
 from eb_datasets.idx import parse_idx, unpacked
 from eb_datasets.images import Images
 from eb_datasets.published import FASHION_MNIST, MNIST, Published
@@ -35,11 +36,11 @@ def read_idx_set(
 
 
 def _present(packed: Path) -> Path | None:
-    return next((path for path in (packed, packed.with_suffix("")) if path.is_file()), None)
+    return present(packed) or present(packed.with_suffix(""))
 
 
 def _labels(path: Path, published: Published) -> NDArray[np.int64]:
-    with reading(path, published):
+    with reading_of(path, published):
         content = unpacked(path)
         labels = parse_idx(content, ()).astype(np.int64)
         digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
@@ -52,7 +53,7 @@ def _labels(path: Path, published: Published) -> NDArray[np.int64]:
 
 
 def _pixels(path: Path, count: int, published: Published) -> NDArray[np.uint8]:
-    with reading(path, published):
+    with reading_of(path, published):
         pixels = parse_idx(unpacked(path), (SIDE, SIDE))
         if len(pixels) != count:
             raise ValueError(f"it holds {len(pixels):,} images, the file of labels beside it {count:,} labels")

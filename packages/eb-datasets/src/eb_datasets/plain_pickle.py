@@ -101,5 +101,7 @@ def load_plain(stream: BinaryIO) -> Any:
     """
     try:
         return _PlainUnpickler(stream, encoding="bytes").load()
+    except MemoryError:
+        raise ValueError("it takes far more memory than a file of this size should") from None
     except Exception as error:  # noqa: BLE001 - a damaged pickle fails in any way it likes
         raise ValueError(f"not read, as it is no pickle of plain arrays: {error}") from None

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from eb_core import Data, configurable
+from eb_datasets.apart import read_apart
 from eb_datasets.augmentation import Augmentation
-from eb_datasets.images import ImageSet, Normalisation
+from eb_datasets.files import present
+from eb_datasets.folders import Parts, locate
+from eb_datasets.images import Images, ImageSet, Normalisation
 from eb_datasets.published import SVHN
-from eb_datasets.svhn_mat import CLASSES, read_svhn
+from eb_datasets.svhn_mat import CLASSES, read_mat
 
 NORMALISATION: Final = Normalisation((0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970))
 AUGMENTATION: Final = Augmentation(padding=4)
@@ -24,5 +27,10 @@ class Svhn(ImageSet):
     """73,257 training and 26,032 test images of shape (3, 32, 32), ten classes."""
 
     def load(self, data_dir: Path | None = None) -> Data:
-        images = read_svhn(SVHN, data_dir, self.fetch)
+        def parts(folder: Path) -> Parts:
+            return {file.name: present(folder / file.name) for file in SVHN.files}
+
+        paths = locate(SVHN, data_dir, parts, self.fetch).values()
+        (x, y), (test_x, test_y) = read_apart(read_mat, paths, SVHN)
+        images = Images(x, y, test_x, test_y)
         return self.finish("svhn", images, CLASSES, NORMALISATION, AUGMENTATION)

@@ -1,43 +1,24 @@
 """SVHN as published: two MATLAB files {X: (32, 32, 3, N) bytes, y: (N, 1)}, one for training, one for testing.
 
 X[i, j, c, n] is row i, column j and channel c of image n. Labels go from 1 to 10, and 10 stands for the digit 0.
+Files are read in a process of their own: SciPy's reader crashes on some damaged ones.
 
 References: Y. Netzer et al., "Reading digits in natural images with unsupervised feature learning" (2011).
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eb_datasets.folders import Parts, locate, reading
-from eb_datasets.images import Images
-from eb_datasets.published import Published
-
 SHAPE: Final = (32, 32, 3)
 CLASSES: Final = 10
 
 
-def read_svhn(published: Published, data_dir: Path | None, fetch: Callable[[Published], None] | None = None) -> Images:
-    """The images (N, 3, 32, 32) and labels of both files.
-
-    Raises:
-        UsageError: a file is missing, wrong or truncated.
-    """
-
-    def parts(folder: Path) -> Parts:
-        return {
-            file.name: path if path.is_file() else None for file in published.files for path in [folder / file.name]
-        }
-
-    train, test = locate(published, data_dir, parts, fetch).values()
-    return Images(*_from_file(train, published), *_from_file(test, published))
-
-
-def _from_file(path: Path, published: Published) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    with reading(path, published), path.open("rb") as stream:
+def read_mat(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """What `parse_mat` makes of a file."""
+    with path.open("rb") as stream:
         return parse_mat(stream)
 
 
@@ -69,6 +50,8 @@ def _content(stream: BinaryIO) -> dict[str, Any]:
 
     try:
         content: dict[str, Any] = loadmat(stream, variable_names=("X", "y"))
+    except MemoryError:
+        raise ValueError("it takes far more memory than a file of this size should") from None
     except Exception as error:  # noqa: BLE001 - a damaged file fails in any way it likes
         raise ValueError(f"not read, as it is no whole MATLAB file of version 5 to 7.2: {error}") from None
     return content

@@ -12,6 +12,10 @@ import torch
 from torch import Tensor
 
 from eb_core.registry import UsageError, configurable
+from eb_core.things.arrays import tensor_of
+
+MOST_GAPS = 10
+"""Class numbers to each class that has a sample, at most, unless the number of classes was given."""
 
 
 @attrs.frozen(eq=False)
@@ -55,18 +59,22 @@ class Data:
         name: str = "own arrays",
         augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
     ) -> "Data":
-        """Your own tensors or arrays: x (N, *shape) real and finite, y (N,) whole numbers from 0.
+        """Your own tensors, arrays or lists: x (N, *shape) real and finite, y (N,) whole numbers from 0.
 
         Args:
             test: another pair (x, y), used for the final figure only.
-            classes: number of classes; default: the largest training label plus one.
+            classes: number of classes; default: the largest training label plus one, unless that leaves more than
+                nine in ten of them without a sample.
             augment: another random view of a batch, for training.
 
         Raises:
-            UsageError: empty, of unequal length, not finite, or a label outside the classes (all are named).
+            UsageError: no arrays of real numbers, empty, of unequal length, not finite, a label outside the classes
+                (all are named), or labels that hardly number classes.
         """
         train = _split(x, y, f"{name}, training")
-        count = int(train.y.max()) + 1 if classes is None else classes
+        count = _counted(train.y, f"{name}, training") if classes is None else _stated(classes, name)
+        if test is not None and not (isinstance(test, tuple | list) and len(test) == 2):
+            raise UsageError(f"test is a {type(test).__name__}", origin=name, advice="give a pair: test=(x, y)")
         held_out = None if test is None else _split(*test, f"{name}, test")
         for part, where in ((train, "training"), (held_out, "test")):
             if part is None:
@@ -96,25 +104,49 @@ class Data:
         for split in (self.train, self.test):
             for tensor in () if split is None else (split.x, split.y):
                 digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-                digest.update(np.ascontiguousarray(tensor.numpy()).data)
+                digest.update(tensor.detach().cpu().flatten().view(torch.uint8).numpy().data)
         return digest.hexdigest()
 
 
 def _split(x: Any, y: Any, origin: str) -> Split:
-    samples, labels = torch.as_tensor(x), torch.as_tensor(y)
-    if samples.ndim < 2 or len(samples) == 0:
+    samples, labels = tensor_of(x, "x", origin), tensor_of(y, "y", origin)
+    if samples.ndim < 2 or samples.numel() == 0:
         raise UsageError(
-            f"no samples: x has shape {tuple(samples.shape)}", origin=origin, advice="give x of shape (N, *sample)"
+            f"no samples: x has shape {tuple(samples.shape)}",
+            origin=origin,
+            advice="give x of shape (N, *sample); where a sample is one number, x[:, None]",
         )
     if labels.shape != (len(samples),):
         raise UsageError(
-            f"labels of shape {tuple(labels.shape)} for {len(samples)} samples", origin=origin, advice="give one each"
+            f"labels of shape {tuple(labels.shape)} for {len(samples)} samples",
+            origin=origin,
+            advice="give one each: y of shape (N,)",
         )
-    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+    if labels.is_floating_point() or labels.dtype == torch.bool:
         raise UsageError(f"labels of type {labels.dtype}", origin=origin, advice="give whole numbers from 0")
     if samples.is_floating_point() and not bool(torch.isfinite(samples).all()):
         raise UsageError("samples that are nan or infinite", origin=origin, advice="clean the data first")
     return Split(samples, labels.to(torch.int64))
+
+
+def _counted(labels: Tensor, origin: str) -> int:
+    """How many classes the labels number, from 0 to the largest of them."""
+    largest = int(labels.max())
+    different = len(np.unique(labels.numpy()))
+    if largest >= MOST_GAPS * different:
+        raise UsageError(
+            f"labels go up to {largest}, but there are only {different} different ones",
+            origin=origin,
+            advice="number the classes from 0: numpy.unique(y, return_inverse=True)[1]; are these values to be "
+            "predicted, or names? If there really are so many classes, say so: classes=",
+        )
+    return largest + 1
+
+
+def _stated(classes: Any, origin: str) -> int:
+    if isinstance(classes, bool) or not isinstance(classes, int | np.integer) or not 1 <= classes < 2**31:
+        raise UsageError(f"classes={classes!r:.50}", origin=origin, advice="give their number, a whole one from 1")
+    return int(classes)
 
 
 class Dataset(ABC):
