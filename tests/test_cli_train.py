@@ -145,7 +145,6 @@ def test_evaluating_a_run_gives_the_test_score_of_its_training(eb: Eb) -> None:
     ("flags", "reason"),
     [
         (["--rule", "tiny_parts:Poisoned"], "the loss is not finite in epoch 1"),
-        (["--lr", "1e30", "--trainer-opt", "optimizer=sgd"], "the loss is not finite in epoch 1"),
         (["--rule", "tiny_parts:Faulty"], "KeyError: 'key that is not there'"),
     ],
 )

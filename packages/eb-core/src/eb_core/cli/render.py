@@ -15,12 +15,12 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
+from eb_core.cli import signals
 from eb_core.registry import EbError, Fault
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-INTERRUPTED = 130
 TRACEBACK_VARIABLE = "EB_TRACEBACK"
 
 out = Console(highlight=False, soft_wrap=True, emoji=False)
@@ -69,7 +69,8 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(command)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return command(*args, **kwargs)
+            with signals.running():
+                return command(*args, **kwargs)
         except typer.Exit:
             raise
         except (Exception, KeyboardInterrupt) as error:
@@ -86,9 +87,9 @@ def report(error: BaseException) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the reader has gone; say nothing more
         return 0
     if isinstance(error, KeyboardInterrupt):
-        err.print("[bold yellow]interrupted[/]")
+        err.print("[bold yellow]interrupted[/]" + (f" by {error}" if str(error) else ""))
         _show_notes(error)
-        return INTERRUPTED
+        return signals.exit_code(error)
     if isinstance(error, EbError):
         for fault in error.faults:
             show_fault(fault)
