@@ -7,6 +7,7 @@
 Only the standard library is imported here. A signal that was ignored when the process began (nohup) stays ignored.
 """
 
+import atexit
 import contextlib
 import os
 import signal
@@ -45,6 +46,7 @@ def install() -> None:
         number = getattr(signal, name, None)  # there is no SIGHUP on Windows
         if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _take)
+            atexit.register(signal.signal, number, signal.SIG_IGN)  # what Python takes down would else end it
 
 
 def _take(number: int, frame: FrameType | None) -> None:

@@ -62,7 +62,10 @@ def execute(
                 run.write_weights(trainer.network.state_dict())
                 run.finish("finished", **result)
         except BaseException as error:
-            _record_end(run, checkpoints, trainer, error)
+            if run.manifest["status"] == "finished":  # a signal that had to wait until this was written
+                error.add_note(f"{run.path} has finished")
+            else:
+                _record_end(run, checkpoints, trainer, error)
             raise
     net = TrainedNet(trainer.network, trainer.energy, trainer.rule, trainer.cost, trainer.data.classes, trainer.session)
     test = predictions.score() if predictions else None

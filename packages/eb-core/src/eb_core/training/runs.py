@@ -160,8 +160,9 @@ class Run:
 
     def update(self, **facts: Any) -> None:
         """Add facts to the manifest and write it."""
-        self.manifest |= facts
-        self.write(MANIFEST, (json.dumps(self.manifest, indent=2) + "\n").encode())
+        manifest = self.manifest | facts
+        self.write(MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
+        self.manifest = manifest
 
     def batch(self, epoch: int, done: int, total: int) -> None:
         """Nothing is written for a batch."""
