@@ -59,7 +59,9 @@ def begun(process: "subprocess.Popen[str]", folder: Path) -> Path | None:
 
 
 def ended(process: "subprocess.Popen[str]") -> None:
-    """Wait for the end, which must be a good one."""
+    """Wait for the end, unless somebody has; it must be a good one."""
+    if process.stderr is None or process.stderr.closed:
+        return
     _, errors = process.communicate()
     if process.returncode != 0:
         sys.exit(f"eb train ended with {process.returncode}:\n{errors}")
@@ -113,13 +115,14 @@ def kill_and_resume(ends: list[str], epochs: int, chance: random.Random, folder:
     say(" end   run   ended by       left behind")
     chance.shuffle(ends)
     total, wrong, run = len(ends), 0, 0
+    life = 2 * seconds * max(1, total // 10) / total  # so that ten or so ends fall into each run
     while ends:
         run += 1
         place = folder / f"ended-{run}"
         process = start(*flags, str(place))
         path = begun(process, place)
         while ends and path is not None:
-            time.sleep(chance.uniform(0, 2 * seconds / total))
+            time.sleep(chance.uniform(0, life))
             said = end(process, ends[-1], chance)
             if read_manifest(path)["status"] == "finished":
                 break  # the signal, if there was one, came after the last file was written
