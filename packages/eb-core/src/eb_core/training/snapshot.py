@@ -113,7 +113,7 @@ def _restore(trainer: Trainer, checkpoint: Checkpoint, origin: Path) -> None:
     tally, sums = trainer.tally, groups["tally"]
     tally.done, tally.seconds = checkpoint.position["batches"], float(plain["tally"]["seconds"])
     tally.loss, tally.right = sums.pop("loss"), sums.pop("right")
-    tally.meter.counts = plain["tally"]["counts"]
+    tally.meter.counts = dict(plain["tally"]["counts"])
     tally.meter.sums = {name.removeprefix("meter/"): value for name, value in sums.items()}
 
 
