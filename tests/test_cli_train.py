@@ -1,11 +1,6 @@
 """`eb train` and `eb evaluate`: what they write can be trusted, repeated and read by a machine."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -145,7 +140,6 @@ def test_evaluating_a_run_gives_the_test_score_of_its_training(eb: Eb) -> None:
     ("flags", "reason"),
     [
         (["--rule", "tiny_parts:Poisoned"], "the loss is not finite in epoch 1"),
-        (["--lr", "1e30", "--trainer-opt", "optimizer=sgd"], "the loss is not finite in epoch 1"),
         (["--rule", "tiny_parts:Faulty"], "KeyError: 'key that is not there'"),
     ],
 )
@@ -159,35 +153,3 @@ def test_a_run_that_fails_says_so_on_stderr_and_in_its_directory(eb: Eb, flags: 
     assert reason in manifest(run)["reason"]
     assert str(run) in result.stderr
     assert weights(str(run))
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
-def test_ctrl_c_ends_a_run_with_its_weights_and_exit_code_130(eb: Eb) -> None:
-    start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a parent may have ignored it
-    script = [sys.executable, "-c", f"{start}; from eb_core.cli.main import main; main()"]
-    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-    with subprocess.Popen(
-        [*script, *TINY, "--epochs", "1000000", "--threads", "1"],
-        env=os.environ | {"PYTHONPATH": paths},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            for _ in range(600):
-                if any(file.stat().st_size for file in Path().glob("runs/*/metrics.jsonl")):
-                    break
-                assert process.poll() is None, process.stderr.read()
-                time.sleep(0.1)
-            process.send_signal(signal.SIGINT)
-            _, stderr = process.communicate(timeout=30)
-        finally:
-            process.kill()
-    assert process.returncode == 130
-    assert "interrupted" in stderr
-    assert "Traceback" not in stderr
-    run = the_run()
-    assert str(run) in stderr
-    assert manifest(run)["status"] == "interrupted"
-    assert weights(str(run))
-    assert eb("evaluate", run).exit_code == 0

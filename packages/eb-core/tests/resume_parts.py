@@ -1,12 +1,23 @@
-"""Parts for the tests of resuming: a rule that hands a state from batch to batch, and another network."""
+"""What the tests of runs share: parts of a training, trainings that are stopped, and what they leave behind."""
 
+import json
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import safetensors.torch
 import torch
-from foreign_physics import Chain
+from foreign_physics import Chain, Momentum, Springs
 from torch import Tensor
 
+import eb_core as eb
 from eb_core import (
+    Backend,
     Cost,
+    Data,
     Dense,
+    EpochReport,
     GradientEstimate,
     Network,
     Problem,
@@ -16,6 +27,8 @@ from eb_core import (
     configurable,
     contrast,
 )
+from eb_core.learning.simulator import SimulatorSession
+from eb_core.training import execute
 
 
 @configurable
@@ -51,3 +64,95 @@ class Wide(Chain):
     def build(self, input_shape: tuple[int, ...], outputs: int) -> Network:
         edges = [Dense("input", "hidden1", input_shape, (9,)), Dense("hidden1", "output", (9,), (outputs,))]
         return Network([("input", input_shape), ("hidden1", (9,)), ("output", (outputs,))], edges)
+
+
+class Lamp:
+    """A device that breaks when it is told to."""
+
+    programs = 0
+    breaks_at = -1
+    closes = True
+
+
+class Lit(SimulatorSession):
+    def program(self) -> None:
+        Lamp.programs += 1
+        if Lamp.programs == Lamp.breaks_at:
+            raise OSError("the lamp went out")
+
+    def close(self) -> None:
+        if not Lamp.closes:
+            raise OSError("the switch is stuck")
+
+
+@configurable
+class Lights(Backend):
+    def open(self, network: Any, energy: Any, relaxer: Any, **_: Any) -> Lit:
+        return Lit(network, energy, relaxer)
+
+
+PARTS: dict[str, Any] = {
+    "model": Chain(),
+    "energy": Springs(),
+    "relaxer": Momentum(steps=4, nudged_steps=4),
+    "rule": Warm(),
+}
+SETTINGS: dict[str, Any] = {"epochs": 4, "batch_size": 8, "lr": 0.05, "validation": 0.25}
+
+
+def clouds(offset: float = 0.0) -> Data:
+    generator = torch.Generator().manual_seed(0)
+    y = torch.arange(44) % 2
+    x = torch.randn(44, 4, generator=generator) * 0.9 + (2 * y.unsqueeze(1) - 1) + offset
+    return Data.from_arrays(x, y, test=(x + 0.1, y))
+
+
+class Killed(Exception):
+    """What stands here for SIGKILL: nothing is saved on the way out."""
+
+
+@attrs.frozen
+class StopAt:
+    """An observer that stops a training after a batch."""
+
+    at: int
+    batch_of: int
+    error: type[BaseException]
+
+    def batch(self, epoch: int, done: int, total: int) -> None:
+        if (epoch, done) == (self.at, self.batch_of):
+            raise self.error
+
+    def epoch(self, report: EpochReport) -> None:
+        pass
+
+
+def stopped(folder: Path, at: tuple[int, int] = (2, 3), error: type[BaseException] = Killed, **trainer: Any) -> Path:
+    """The directory of a run that was stopped after batch `at[1]` of epoch `at[0]`, counted from 0."""
+    parts = {name: trainer.pop(name, part) for name, part in PARTS.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        if error is Killed:
+            patch.setattr(execute, "_record_end", lambda *_: None)
+        with pytest.raises(error):
+            eb.train(**parts, data=clouds(), out=folder, observers=[StopAt(*at, error)], **(SETTINGS | trainer))
+    (path,) = folder.iterdir()
+    return path
+
+
+def whole(folder: Path, **trainer: Any) -> Path:
+    parts = {name: trainer.pop(name, part) for name, part in PARTS.items()}
+    path = eb.train(**parts, data=clouds(), out=folder, **(SETTINGS | trainer)).path
+    assert path is not None
+    return path
+
+
+def outcome(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any]]:
+    """Weights, metrics and manifest of a run, without times and what says that it was resumed."""
+    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    manifest = json.loads((path / "manifest.json").read_text())
+    for name in ("started", "ended", "process", "resumed"):
+        manifest.pop(name, None)
+    for line in lines:
+        line.pop("seconds")
+    weights = safetensors.torch.load((path / "weights.safetensors").read_bytes())
+    return {name: value.numpy().tobytes() for name, value in weights.items()}, lines, manifest

@@ -14,13 +14,13 @@ import typer
 from rich.measure import Measurement
 from rich.table import Table
 
+from eb_core.cli import signals
 from eb_core.cli.terminal import Terminal, paragraphs, styled
 from eb_core.registry import EbError, Fault
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-INTERRUPTED = 130
 TRACEBACK_VARIABLE = "EB_TRACEBACK"
 
 LONGEST: Final = 2_000
@@ -92,7 +92,8 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(command)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return command(*args, **kwargs)
+            with signals.running():
+                return command(*args, **kwargs)
         except typer.Exit:
             raise
         except BaseException as error:
@@ -106,9 +107,9 @@ def report(error: BaseException) -> int:
     if os.environ.get(TRACEBACK_VARIABLE) == "1":
         err.print(paragraphs("".join(traceback.format_exception(error))))
     if isinstance(error, KeyboardInterrupt):
-        err.print(styled("[bold yellow]interrupted[/]"))
+        err.print(styled("[bold yellow]interrupted[/]{}", f" by {error}" if str(error) else ""))
         _show_notes(error)
-        return INTERRUPTED
+        return signals.exit_code(error)
     for fault in _faults(error):
         show_fault(fault)
     _show_notes(error)

@@ -24,7 +24,7 @@ from eb_core.registry.recipes import TRAINER
 if TYPE_CHECKING:
     from eb_core.training.execute import TrainingResult
 
-WITH_RESUME = ("resume", "data_dir", "predictions", "as_json")
+WITH_RESUME = ("resume", "take_over", "data_dir", "predictions", "as_json")
 """What may be typed beside --resume: nothing that would change the run."""
 
 
@@ -68,6 +68,9 @@ def train(
         Path | None,
         typer.Option(metavar="RUN", help="Go on with the run in this directory, with its own settings; no others."),
     ] = None,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="With --resume: though another host says that it writes the run.")
+    ] = False,
     predictions: Annotated[
         bool, typer.Option("--predictions", help="Also write predictions.npz: read-outs of the test split.")
     ] = False,
@@ -85,10 +88,12 @@ def train(
     registry: Registry = context.obj
     if resume is not None:
         _refuse_settings(context)
-        report = _resumed(registry, resume, data_dir, predictions, as_json)
+        report = _resumed(registry, resume, take_over, data_dir, predictions, as_json)
         if as_json:
             print_json(report)
         return
+    if take_over:
+        raise UsageError("--take-over is for a run that goes on", origin="--take-over", advice="add --resume RUN")
     names = {"model": model, "energy": energy, "relaxer": relaxer, "rule": rule, "cost": cost}
     names |= {"dataset": dataset, "backend": backend}
     options = {"model": model_opt, "energy": energy_opt, "relaxer": relaxer_opt, "rule": rule_opt, "cost": cost_opt}
@@ -138,17 +143,19 @@ def _refuse_settings(context: typer.Context) -> None:
         )
 
 
-def _resumed(registry: Registry, path: Path, data_dir: Path | None, predictions: bool, as_json: bool) -> Any:
+def _resumed(
+    registry: Registry, path: Path, take_over: bool, data_dir: Path | None, predictions: bool, as_json: bool
+) -> Any:
     from eb_core.training.resume import find_stopped, go_on
 
-    stopped = find_stopped(path, registry)
-    configuration = attrs.evolve(stopped.configuration, notes=stopped.differences)
-    at = stopped.position
-    (err if as_json else out).print(
-        f"going on with {path} after epoch {at['epochs']}, batch {at['batches']} of the next"
-    )
-    work = functools.partial(go_on, stopped, data_dir=data_dir, predictions=predictions)
-    return _shown(configuration, work, data_dir, as_json)
+    with find_stopped(path, registry, take_over=take_over) as stopped:
+        configuration = attrs.evolve(stopped.configuration, notes=stopped.differences)
+        at = stopped.position
+        (err if as_json else out).print(
+            f"going on with {path} after epoch {at['epochs']}, batch {at['batches']} of the next"
+        )
+        work = functools.partial(go_on, stopped, data_dir=data_dir, predictions=predictions)
+        return _shown(configuration, work, data_dir, as_json)
 
 
 def _shown(

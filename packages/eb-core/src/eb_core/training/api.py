@@ -15,7 +15,8 @@ from typing import Any
 from eb_core.registry import Configuration, Layer, Registry, read_recipe
 from eb_core.registry.recipes import TRAINER
 from eb_core.things.data import Data, Dataset, OwnArrays
-from eb_core.training.execute import TrainingResult, execute, threads
+from eb_core.training.execute import Device, TrainingResult, execute, threads
+from eb_core.training.places import places
 from eb_core.training.prepare import configure
 from eb_core.training.report import AdviceAsWarnings, Notice, Observer
 from eb_core.training.runs import Run
@@ -118,15 +119,17 @@ def run_training(
             dataset: Dataset = configuration["dataset"]
             data = dataset.load(data_dir)
         trainer = Trainer(configuration, data)
-        notices = trainer.notices()
-        for notice in notices:
-            warnings.warn(notice, Notice, stacklevel=3)
-        run = None if out is None else Run.create(Path(out), _label(configuration))
-        with trainer.session:
-            if run:
-                asked = {"predictions": True} if predictions else {}
-                run.begin(configuration, registry, {**_facts(trainer), "notices": notices, **asked})
-            return execute(trainer, configuration, run, observers)
+        with Device(trainer.session) as device:
+            notices = trainer.notices()
+            for notice in notices:
+                warnings.warn(notice, Notice, stacklevel=3)
+            if out is None:
+                return execute(trainer, configuration, None, observers)
+            facts = {**_facts(trainer), "notices": notices, **places(data_dir)}
+            facts |= {"predictions": True} if predictions else {}
+            with Run.create(Path(out), _label(configuration)) as device.run:
+                device.run.begin(configuration, registry, facts)
+                return execute(trainer, configuration, device.run, observers)
 
 
 def _label(configuration: Configuration) -> str:

@@ -1,26 +1,22 @@
 """The file of a checkpoint: one safetensors file that is read back bit for bit, or refused.
 
-It holds the tensors, and in its metadata one JSON text with the plain values, and a digest over both.
+Its text is the plain values, as JSON; `sealed.py` puts a digest over all of it.
 """
 
-import hashlib
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import attrs
-import safetensors
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from eb_core.registry import UsageError
 from eb_core.registry.commands import command
 from eb_core.training.report import EpochReport
-
-FORMAT: Final = "1"
+from eb_core.training.sealed import Sealed
 
 
 @attrs.frozen(eq=False)
@@ -43,14 +39,12 @@ class Checkpoint:
     @property
     def position(self) -> dict[str, int]:
         """Epochs finished, and batches done of the next one."""
-        return {"epochs": len(self.plain["reports"]), "batches": self.plain["tally"]["done"]}
+        return {"epochs": len(self.plain["reports"]), "batches": int(self.plain["tally"]["done"])}
 
     def encode(self) -> bytes:
         """The file."""
         text = json.dumps({**self.plain, "strides": {name: one.stride() for name, one in self.tensors.items()}})
-        packed = {name: one.contiguous() for name, one in self.tensors.items()}
-        metadata = {"format": FORMAT, "plain": text, "digest": _digest(packed, text)}
-        return safetensors.torch.save(packed, metadata)
+        return Sealed.of(self.tensors, text).encode()
 
     @classmethod
     def read(cls, path: Path) -> "Checkpoint":
@@ -60,27 +54,30 @@ class Checkpoint:
             UsageError: it cannot be read, is damaged, or is no checkpoint of this version.
         """
         try:
-            with safetensors.safe_open(path, "pt") as file:
-                metadata = file.metadata() or {}
-                packed = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
-        except (OSError, SafetensorError) as error:
+            sealed = Sealed.read(path)
+        except FileNotFoundError as error:
             raise unusable(path, f"cannot be read: {error}") from None
-        if metadata.get("format") != FORMAT:
+        except ValueError as error:
+            raise unusable(path, str(error)) from None
+        if sealed.digest is None:
             raise unusable(path, "is none that this version of eb-core wrote")
-        text = metadata.get("plain", "")
-        if metadata.get("digest") != _digest(packed, text):
-            raise unusable(path, "is damaged: its digest does not fit its content")
-        plain = json.loads(text)
-        strides = plain.pop("strides")
-        return cls({name: _laid_out(one, strides[name]) for name, one in packed.items()}, plain)
+        with understood(path):
+            plain = json.loads(sealed.text)
+            strides = plain.pop("strides")
+            return cls({name: _laid_out(one, strides[name]) for name, one in sealed.tensors.items()}, plain)
 
 
-def _digest(packed: Mapping[str, Tensor], text: str) -> str:
-    digest = hashlib.blake2b(text.encode(), digest_size=16)
-    for name in sorted(packed):
-        digest.update(f"{name} {packed[name].dtype} {tuple(packed[name].shape)}".encode())
-        digest.update(packed[name].reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+@contextlib.contextmanager
+def understood(path: Path) -> Iterator[None]:
+    """Refuse a checkpoint that is intact, but whose writer had another idea of what is in it.
+
+    Raises:
+        UsageError: the block could not make sense of it.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+        raise unusable(path, f"does not hold what a checkpoint holds: {type(error).__name__}: {error}") from None
 
 
 def _laid_out(packed: Tensor, strides: list[int]) -> Tensor:

@@ -1,18 +1,23 @@
 """From a trainer that is ready to a result: train, test, and leave a run directory that says how it ended."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import attrs
 import torch
 
+from eb_core.learning.backend import Session
 from eb_core.registry import Configuration, EbError, RunError
 from eb_core.registry.commands import command
 from eb_core.training.evaluation import Score
 from eb_core.training.manifest import CHECKPOINT, PREDICTIONS
-from eb_core.training.report import EpochReport, Observer
+from eb_core.training.report import EpochReport, Notice, Observer
 from eb_core.training.runs import Run
+from eb_core.training.shield import signals_wait
 from eb_core.training.snapshot import Checkpoints
 from eb_core.training.trained import TrainedNet
 from eb_core.training.trainer import Trainer
@@ -54,9 +59,14 @@ def execute(
                 "best_epoch": trainer.best_epoch,
                 "test": attrs.asdict(predictions.score()) if predictions else None,
             }
-            run.finish("finished", trainer.network.state_dict(), **result)
+            with signals_wait():
+                run.write_weights(trainer.network.state_dict())
+                run.finish("finished", **result)
         except BaseException as error:
-            _record_end(run, checkpoints, trainer, error)
+            if run.manifest["status"] == "finished":  # a signal that had to wait until this was written
+                error.add_note(f"{run.path} has finished")
+            else:
+                _record_end(run, checkpoints, trainer, error)
             raise
     net = TrainedNet(trainer.network, trainer.energy, trainer.rule, trainer.cost, trainer.data.classes, trainer.session)
     test = predictions.score() if predictions else None
@@ -66,20 +76,75 @@ def execute(
 
 
 def _record_end(run: Run, checkpoints: Checkpoints, trainer: Trainer, error: BaseException) -> None:
-    """Keep the weights and say how it ended, whatever ended it."""
+    """Keep what is finite and say how it ended, whatever ended it; another signal waits, and then adds nothing."""
     stopped = isinstance(error, KeyboardInterrupt)
-    reason = error.faults[0].what if isinstance(error, EbError) else f"{type(error).__name__}: {error}"
+    facts = {"reason": _reason(error), "best_epoch": trainer.best_epoch}
+    steps: dict[str, Callable[[], None]] = {
+        "this checkpoint": checkpoints.write,
+        "the weights so far": lambda: run.write_weights(trainer.selected()),
+        "how it ended": lambda: run.finish("interrupted" if stopped else "failed", **facts),
+    }
+    unwritten = {}
+    with contextlib.suppress(KeyboardInterrupt), signals_wait():
+        for what, step in steps.items():
+            try:
+                step()
+            except Exception as other:  # noqa: BLE001 - a broken device may raise anything, and hides no other error
+                unwritten[what] = _reason(other)
+    if unwritten:
+        error.add_note(f"{run.path} lacks {', '.join(unwritten)}: {'; '.join(dict.fromkeys(unwritten.values()))}")
+    else:
+        weights = "the weights so far" if "weights" in run.manifest else "no weights: none were finite"
+        error.add_note(f"{run.path} says how it ended, and holds {weights}")
+    if (run.path / CHECKPOINT).exists():
+        whence = "where it stopped" if stopped else "from its last checkpoint, which is finite"
+        error.add_note(f"to go on {whence}: " + command("eb", "train", "--resume", run.path))
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong in one line, of exceptions that cannot say it, too; of a signal its name."""
+    if isinstance(error, EbError):
+        return error.faults[0].what
     try:
-        if stopped:
-            checkpoints.write()
-        trainer.take_selected()
-        status = "interrupted" if stopped else "failed"
-        run.finish(status, trainer.network.state_dict(), reason=reason, best_epoch=trainer.best_epoch)
-        error.add_note(f"{run.path} says how it ended, and holds the weights so far")
-    except RunError as unwritten:
-        error.add_note(f"{run.path} does not say how it ended: {unwritten.faults[0].what}")
-    if stopped and (run.path / CHECKPOINT).exists():
-        error.add_note("to go on where it stopped: " + command("eb", "train", "--resume", run.path))
+        text = str(error)
+    except Exception:  # noqa: BLE001 - a plugin's exception may fail at this, too
+        text = ""
+    if isinstance(error, KeyboardInterrupt) and text:
+        return text
+    return ": ".join(part for part in (type(error).__name__, text) if part)
+
+
+class Device:
+    """The session of a training, closed at its end; an error of `close` hides neither a result nor another error.
+
+    Attributes:
+        run: its directory, as soon as there is one.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.run: Run | None = None
+
+    def __enter__(self) -> Self:
+        self._session.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._session.__exit__(kind, error, trace)
+        except (Exception, KeyboardInterrupt) as unclosed:
+            notice = f"the backend could not be closed: {_reason(unclosed)}"
+            if error is not None:
+                error.add_note(notice)
+            elif isinstance(unclosed, KeyboardInterrupt):
+                raise
+            else:
+                if self.run:
+                    with contextlib.suppress(RunError):
+                        self.run.update(notices=[*self.run.manifest.get("notices", []), notice])
+                warnings.warn(notice, Notice, stacklevel=3)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ class RunSummary:
 
     Args:
         path: its directory.
-        status: finished, running, interrupted, failed, killed, or `damaged` if the manifest cannot be read.
+        status: finished, running, interrupted, failed, killed, or `damaged` if its manifest or metrics cannot be read.
         recipe: its resolved settings by section.
         metrics: one record per finished epoch.
         best_epoch: whose weights were selected; None if it did not get that far.
@@ -72,14 +72,14 @@ def summarise(path: Path) -> RunSummary:
     """The run in a directory.
 
     Raises:
-        UsageError: it holds none.
+        UsageError: it holds none, or a damaged one.
     """
-    path = Path(os.path.realpath(path))
+    path = Path(os.path.abspath(path))
     manifest = read_manifest(path)
     return RunSummary(
         path,
         status_of(manifest),
-        manifest.get("recipe", {}),
+        manifest["recipe"],
         tuple(read_metrics(path)),
         manifest.get("best_epoch"),
         manifest.get("test"),
@@ -87,19 +87,26 @@ def summarise(path: Path) -> RunSummary:
 
 
 def find_runs(folder: Path) -> list[RunSummary]:
-    """All runs in a folder, oldest first; one whose manifest cannot be read is listed as damaged.
+    """All runs in a folder, oldest first; one whose manifest or metrics cannot be read is listed as damaged.
 
     Raises:
         UsageError: there is no such folder.
     """
-    if not os.path.isdir(folder):
-        raise UsageError(f"no folder {folder}", origin="FOLDER", advice="give the --out folder of 'eb train'")
+    try:
+        entries = sorted(entry.path for entry in os.scandir(folder))
+    except OSError as error:
+        raise UsageError(
+            f"no folder {folder}: {error.strerror}", origin="FOLDER", advice="give the --out folder of 'eb train'"
+        ) from None
     found = []
-    for path in sorted(file.parent for file in folder.glob(f"*/{MANIFEST}")):
+    for path in map(Path, entries):
         try:
+            os.lstat(path / MANIFEST)
             found.append(summarise(path))
-        except UsageError:
-            found.append(RunSummary(path.resolve(), "damaged"))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (OSError, UsageError):
+            found.append(RunSummary(Path(os.path.abspath(path)), "damaged"))
     return found
 
 

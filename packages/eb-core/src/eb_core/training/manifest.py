@@ -1,13 +1,14 @@
-"""What a run says of itself in `manifest.json`, and whether that is still true. Reading it needs no torch.
+"""What a run says of itself in `manifest.json` and `metrics.jsonl`, read with care: a directory may hold anything.
 
-status: running, finished, interrupted (Ctrl-C) or failed; a run whose process is gone while the manifest still says
-`running` was killed.
+status: running, finished, interrupted (Ctrl-C, SIGTERM, SIGHUP) or failed; a run whose process is gone while the
+manifest still says `running` was killed. Reading needs no torch.
 """
 
-import contextlib
 import json
 import os
 import platform
+import stat
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,33 +21,168 @@ WEIGHTS: Final = "weights.safetensors"
 CHECKPOINT: Final = "checkpoint.safetensors"
 PREDICTIONS: Final = "predictions.npz"
 FORMAT: Final = 1
+STATUSES: Final = ("running", "finished", "interrupted", "failed")
+LARGEST: Final = 64 * 2**20
+"""Bytes of a text file of a run beyond which it is not read."""
+
+
+def regular(file: Path) -> Path:
+    """The path of a file that can be opened without waiting: no pipe, socket, device or folder.
+
+    Raises:
+        OSError: it is none, or is not there.
+    """
+    if not stat.S_ISREG(os.stat(file).st_mode):
+        raise OSError(f"{file.name} is no regular file")
+    return file
+
+
+def read_text(file: Path) -> str:
+    """A text file of a run.
+
+    Raises:
+        OSError: it is not there, is no regular file, may not be read, or is far too large.
+        ValueError: it is not UTF-8.
+    """
+    with regular(file).open("rb") as opened:
+        content = opened.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise OSError(f"{file.name} has more than {LARGEST // 2**20} MiB")
+    return content.decode()
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of a run directory.
+    """The manifest of a run directory; what this version uses of it has the right types.
 
     Raises:
-        UsageError: `path` is no run directory, or its manifest cannot be read.
+        UsageError: `path` is no run directory, or its manifest is damaged.
     """
     file = path / MANIFEST
     try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"{path} is no run: {error}", origin=str(file), advice="give a directory made by 'eb train'"
-        ) from None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        manifest = json.loads(read_text(file))
+    except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, FileNotFoundError) or not os.path.isdir(path):
+            raise UsageError(
+                f"{path} is no run: {error}", origin=str(file), advice="give a directory made by 'eb train'"
+            ) from None
+        raise _damaged(file, str(error)) from None
+    if not isinstance(manifest, dict) or not _is_shallow(manifest):
+        raise _damaged(file, "it holds no table of plain values")
+    if manifest.get("format") != FORMAT:
         raise UsageError(f"{file} has a format that this version does not read", advice="upgrade eb-core")
+    wrong = [name for name, fits in _MANIFEST.items() if not fits(manifest.get(name))]
+    if wrong:
+        raise _damaged(file, f"unusable are {', '.join(wrong)}")
     return manifest
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """One record per epoch that a run has finished; a last line that was cut short is left out."""
-    records = []
-    with contextlib.suppress(OSError, ValueError):
-        for line in (path / METRICS).read_text(encoding="utf-8").splitlines():
-            records.append(json.loads(line))
+    """One record per epoch that a run has finished; a last line that was cut short is left out.
+
+    Raises:
+        UsageError: the file is damaged.
+    """
+    file = path / METRICS
+    try:
+        *lines, _ = read_text(file).split("\n")
+        records = [json.loads(line) for line in lines]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, RecursionError) as error:
+        raise _damaged(file, str(error)) from None
+    for number, record in enumerate(records, 1):
+        if not _is_epoch(record):
+            raise _damaged(file, f"line {number} is no record of an epoch")
     return records
+
+
+def _damaged(file: Path, why: str) -> UsageError:
+    return UsageError(
+        f"{file.name} of {file.parent} is damaged: {why}",
+        origin=str(file),
+        advice="put a copy of it back, or train again with the recipe.toml beside it",
+    )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
+
+def _is_score(value: Any) -> bool:
+    """A loss, which may be nan, and an accuracy, which is a share."""
+    if not isinstance(value, dict):
+        return False
+    loss, accuracy = value.get("loss"), value.get("accuracy")
+    return (isinstance(loss, float) or _is_whole(loss)) and (
+        isinstance(accuracy, int | float) and not isinstance(accuracy, bool) and 0 <= accuracy <= 1
+    )
+
+
+def _is_epoch(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and _is_whole(value.get("epoch"))
+        and _is_score(value.get("train"))
+        and ("validation" not in value or _is_score(value["validation"]))
+    )
+
+
+def _is_shallow(value: Any, depth: int = 8) -> bool:
+    """Whether tables and lists in one another end before they could exhaust whoever walks through them."""
+    if isinstance(value, list | dict):
+        inner = value.values() if isinstance(value, dict) else value
+        return depth > 0 and all(_is_shallow(one, depth - 1) for one in inner)
+    return True
+
+
+def _is_recipe(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(table, dict) for table in value.values())
+
+
+def _is_data(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and _is_text(value.get("checksum"))
+        and _is_whole(value.get("classes"))
+        and isinstance(value.get("input_shape"), list)
+        and all(_is_whole(size) for size in value["input_shape"])
+    )
+
+
+def _is_process(value: Any) -> bool:
+    return isinstance(value, dict) and _is_text(value.get("host")) and _is_whole(value.get("pid"))
+
+
+def _are_plugins(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(one, dict) and _is_text(one.get("distribution")) and _is_text(one.get("version")) for one in value
+    )
+
+
+def _or_none(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or fits(value)
+
+
+_MANIFEST: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "status": lambda value: value in STATUSES,
+    "recipe": _is_recipe,
+    "data": _is_data,
+    "process": _is_process,
+    "machine": lambda value: isinstance(value, dict),
+    "plugins": _are_plugins,
+    "best_epoch": _or_none(_is_whole),
+    "test": _or_none(_is_score),
+    "weights": _or_none(_is_text),
+    "cwd": _or_none(_is_text),
+    "data_dir": _or_none(_is_text),
+    "resumed": _or_none(lambda value: isinstance(value, list)),
+    "notices": _or_none(lambda value: isinstance(value, list)),
+}
+"""What this version uses of a manifest, and whether a value will do; what is not there is None."""
 
 
 def this_process() -> dict[str, Any]:
@@ -56,20 +192,10 @@ def this_process() -> dict[str, Any]:
 
 def status_of(manifest: dict[str, Any]) -> str:
     """The status, or `killed` if it says running and the process is gone; another host's word is taken."""
-    status = str(manifest.get("status", "unknown"))
-    process = manifest.get("process") or {}
-    if status != "running" or process.get("host") != platform.node():
+    status, process = str(manifest["status"]), manifest["process"]
+    if status != "running" or process["host"] != platform.node():
         return status
     return "running" if _is_alive(process["pid"], process.get("began")) else "killed"
-
-
-def is_written_by_another(manifest: dict[str, Any]) -> bool:
-    """Whether a process other than this one may still be writing the run."""
-    process = manifest.get("process") or {}
-    return status_of(manifest) == "running" and (process.get("host"), process.get("pid")) != (
-        platform.node(),
-        os.getpid(),
-    )
 
 
 def _is_alive(pid: int, began: str | None) -> bool:
@@ -77,7 +203,7 @@ def _is_alive(pid: int, began: str | None) -> bool:
         return True  # to ask would end the process there
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         pass

@@ -1,8 +1,11 @@
 """Going on with a run that was stopped or killed, in its own directory, bit for bit as if it had never stopped."""
 
+import contextlib
+import os
+import platform
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +16,12 @@ import torch
 from eb_core.registry import Configuration, Registry, UsageError
 from eb_core.registry.commands import command
 from eb_core.registry.recipes import TRAINER
-from eb_core.things.data import Data, Dataset
-from eb_core.training.checkpoint import Checkpoint
-from eb_core.training.execute import TrainingResult, execute, threads
-from eb_core.training.manifest import CHECKPOINT, RECIPE, is_written_by_another, read_manifest
+from eb_core.things.data import Data
+from eb_core.training.checkpoint import Checkpoint, understood
+from eb_core.training.execute import Device, TrainingResult, execute, threads
+from eb_core.training.lock import held
+from eb_core.training.manifest import CHECKPOINT, RECIPE, read_manifest, read_text, this_process
+from eb_core.training.places import load_again
 from eb_core.training.prepare import configure
 from eb_core.training.report import AdviceAsWarnings, Observer
 from eb_core.training.runs import Run, machine, plugins_of
@@ -31,6 +36,7 @@ class Stopped:
 
     Args:
         checkpoint: where it stands; None if it was killed before the first one and begins at the beginning.
+        position: epochs finished, and batches done of the next one.
         differences: what is not as it was, in words; the numbers may come out differently in their last bits.
     """
 
@@ -38,12 +44,8 @@ class Stopped:
     manifest: dict[str, Any]
     configuration: Configuration
     checkpoint: Checkpoint | None
+    position: dict[str, int]
     differences: tuple[str, ...]
-
-    @property
-    def position(self) -> dict[str, int]:
-        """Epochs finished, and batches done of the next one."""
-        return self.checkpoint.position if self.checkpoint else {"epochs": 0, "batches": 0}
 
 
 def resume(
@@ -53,6 +55,7 @@ def resume(
     data_dir: Path | None = None,
     observers: Sequence[Observer] = (),
     registry: Registry | None = None,
+    take_over: bool = False,
 ) -> TrainingResult:
     """Go on with the run in the directory `path`; the command `eb train --resume` as a function.
 
@@ -62,56 +65,78 @@ def resume(
     Args:
         data: the same own tensors again, for a run that was trained on some.
         data_dir: folder with data files.
+        take_over: go on though the run says that another host is writing it: you know that nothing there does.
 
     Raises:
-        UsageError: no run, a finished one, one that another process is writing, a checkpoint that is damaged or of
-            another recipe or network, or other data.
+        UsageError: no run, a finished one, one that is being written, a damaged one, a checkpoint of another recipe or
+            network, or other data.
         RunError: training failed.
     """
     registry = registry or Registry.installed()
-    stopped = find_stopped(Path(path), registry)
-    for difference in stopped.differences:
-        warnings.warn(difference, stacklevel=2)
     caller = sys._getframe(1)
     watching = [*observers, AdviceAsWarnings(caller.f_code.co_filename, caller.f_lineno)]
-    return go_on(stopped, data=data, data_dir=data_dir, observers=watching)
+    with find_stopped(Path(path), registry, take_over=take_over) as stopped:
+        for difference in stopped.differences:
+            warnings.warn(difference, stacklevel=2)
+        return go_on(stopped, data=data, data_dir=data_dir, observers=watching)
 
 
-def find_stopped(path: Path, registry: Registry) -> Stopped:
-    """Read a run directory, and refuse what cannot go on, before any data is loaded."""
+@contextlib.contextmanager
+def find_stopped(path: Path, registry: Registry, *, take_over: bool = False) -> Iterator[Stopped]:
+    """Read a run directory, and refuse what cannot go on, before any data is loaded.
+
+    The directory is held for the time of the block, and its manifest names this process.
+    """
+    _unfinished(path)  # what is no run, or has finished, gets no lock
+    with held(path):
+        manifest = _unfinished(path)
+        host = manifest["process"]["host"]
+        if manifest["status"] == "running" and host != platform.node() and not take_over:
+            raise UsageError(
+                f"{path} says that process {manifest['process']['pid']} on {host} is writing it",
+                origin="--resume",
+                advice="look there; if nothing writes it any more: "
+                + command("eb", "train", "--resume", path, "--take-over"),
+            )
+        stopped = _stopped(path, manifest, registry)
+        Run(path, manifest).update(process=this_process())
+        yield stopped
+
+
+def _unfinished(path: Path) -> dict[str, Any]:
     manifest = read_manifest(path)
-    if manifest.get("status") == "finished":
+    if manifest["status"] == "finished":
         raise UsageError(
             f"{path} has finished: there is nothing to resume",
             origin="--resume",
             advice="train it once more in a new directory: " + command("eb", "train", "--recipe", path / RECIPE),
         )
-    if is_written_by_another(manifest):
-        process = manifest["process"]
-        raise UsageError(
-            f"{path} is being written by process {process['pid']} on {process['host']}",
-            origin="--resume",
-            advice="wait for it or stop it first",
-        )
+    return manifest
+
+
+def _stopped(path: Path, manifest: dict[str, Any], registry: Registry) -> Stopped:
     layer = written_recipe(path)
-    recipe = tomli.loads((path / RECIPE).read_text(encoding="utf-8"))
+    recipe = tomli.loads(read_text(path / RECIPE))
     file = path / CHECKPOINT
-    checkpoint = Checkpoint.read(file) if file.exists() else None
-    then = checkpoint.plain["recipe"] if checkpoint else manifest["recipe"]
-    if recipe != then:
+    checkpoint = Checkpoint.read(file) if os.path.lexists(file) else None
+    with understood(file):
+        position = checkpoint.position if checkpoint else {"epochs": 0, "batches": 0}
+        then = checkpoint.plain["recipe"] if checkpoint else manifest["recipe"]
         changed = [
             f"[{section}] {name}"
             for section in sorted({*recipe, *then})
             for name in sorted({*recipe.get(section, {}), *then.get(section, {})})
             if recipe.get(section, {}).get(name) != then.get(section, {}).get(name)
         ]
+    if recipe != then:
         raise UsageError(
             f"the run began with another recipe; different are {', '.join(changed)}",
             origin=str(path / RECIPE),
             advice="put the values of manifest.json back, or start a new run: eb train --recipe …",
         )
     configuration = configure(registry, [layer])
-    return Stopped(path, manifest, configuration, checkpoint, _differences(manifest, configuration, registry))
+    differences = _differences(manifest, configuration, registry)
+    return Stopped(path, manifest, configuration, checkpoint, position, differences)
 
 
 def go_on(
@@ -126,8 +151,7 @@ def go_on(
     configuration, path = stopped.configuration, stopped.path
     with threads(configuration[TRAINER].threads):
         if data is None:
-            dataset: Dataset = configuration["dataset"]
-            data = dataset.load(data_dir)
+            data = load_again(configuration["dataset"], stopped.manifest, data_dir)
         then = stopped.manifest["data"]["checksum"]
         if data.checksum() != then:
             raise UsageError(
@@ -136,14 +160,14 @@ def go_on(
                 advice="bring back the files of that time, or start a new run",
             )
         trainer = Trainer(configuration, data)
-        with trainer.session:
+        with Device(trainer.session) as device:
             if stopped.checkpoint:
                 restore(trainer, stopped.checkpoint, path / CHECKPOINT)
             note = {"from": stopped.position, "differences": list(stopped.differences)}
-            run = Run.reopen(path, trainer.reports, **note)
+            device.run = Run.reopen(path, trainer.reports, **note)
             if predictions:
-                run.update(predictions=True)
-            return execute(trainer, configuration, run, observers)
+                device.run.update(predictions=True)
+            return execute(trainer, configuration, device.run, observers)
 
 
 def _differences(manifest: dict[str, Any], configuration: Configuration, registry: Registry) -> tuple[str, ...]:

@@ -8,23 +8,26 @@ weights.safetensors     the selected weights, written at the end
 predictions.npz         labels, predicted classes and read-outs of the test split, on request
 """
 
+import contextlib
 import json
 import os
 import platform
-import tempfile
-from collections.abc import Sequence
+import secrets
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from eb_core.registry import Configuration, Registry, RunError, UsageError
 from eb_core.registry.commands import command
+from eb_core.training.finite import all_finite
+from eb_core.training.lock import LOCK, held
 from eb_core.training.manifest import (
     CHECKPOINT,
     FORMAT,
@@ -35,8 +38,11 @@ from eb_core.training.manifest import (
     read_manifest,
     this_process,
 )
-from eb_core.training.report import EpochReport
+from eb_core.training.report import EpochReport, Notice
+from eb_core.training.sealed import Sealed
 from eb_core.training.targets import check_folder
+
+OF_THE_END: Final = ("ended", "reason", "weights", "best_epoch", "test")
 
 
 class Run:
@@ -52,12 +58,24 @@ class Run:
         self.manifest: dict[str, Any] = manifest or {"format": FORMAT, "status": "running"}
 
     @classmethod
-    def create(cls, folder: Path, label: str) -> "Run":
-        """A new directory in `folder`, named by time and `label`.
+    @contextlib.contextmanager
+    def create(cls, folder: Path, label: str) -> Iterator["Run"]:
+        """A new directory in `folder`, held for the time of the block; removed again if `begin` is not reached.
 
         Raises:
             UsageError: the folder cannot be written.
         """
+        path = cls._new_directory(folder, label)
+        try:
+            with held(path):
+                yield cls(path)
+        finally:
+            if not (path / MANIFEST).exists():
+                shutil.rmtree(path, ignore_errors=True)
+
+    @staticmethod
+    def _new_directory(folder: Path, label: str) -> Path:
+        """A directory named by time and `label`."""
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
         for attempt in range(1000):
             path = folder / (f"{stamp}-{label}" + (f"-{attempt}" if attempt else ""))
@@ -71,7 +89,7 @@ class Run:
                 raise UsageError(
                     f"the output folder cannot be written: {error}", origin=f"--out {folder}", advice="choose another"
                 ) from None
-            return cls(path)
+            return path
         raise UsageError(f"the output folder cannot be used: {folder}", origin="--out", advice="choose another")
 
     @staticmethod
@@ -100,9 +118,12 @@ class Run:
 
     @classmethod
     def reopen(cls, path: Path, reports: Sequence[EpochReport], **note: Any) -> "Run":
-        """A run that goes on after `reports`: later lines of the metrics are dropped, the manifest notes `note`."""
+        """A run that goes on after `reports`: later lines of the metrics are dropped, the manifest notes `note`.
+
+        What the manifest says of the end before is dropped, too.
+        """
         manifest = read_manifest(path)
-        run = cls(path, {key: value for key, value in manifest.items() if key not in ("ended", "reason")})
+        run = cls(path, {key: value for key, value in manifest.items() if key not in OF_THE_END})
         for left_over in path.glob(".*.*.part"):
             left_over.unlink(missing_ok=True)
         run.write(METRICS, "".join(json.dumps(report.record()) + "\n" for report in reports).encode())
@@ -134,8 +155,9 @@ class Run:
 
     def update(self, **facts: Any) -> None:
         """Add facts to the manifest and write it."""
-        self.manifest |= facts
-        self.write(MANIFEST, (json.dumps(self.manifest, indent=2) + "\n").encode())
+        manifest = self.manifest | facts
+        self.write(MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
+        self.manifest = manifest
 
     def batch(self, epoch: int, done: int, total: int) -> None:
         """Nothing is written for a batch."""
@@ -148,13 +170,23 @@ class Run:
         except OSError as error:
             raise self._unwritten(METRICS, error) from error
 
-    def finish(self, status: str, weights: dict[str, Tensor], **facts: Any) -> None:
-        """Write the weights, then the last state of the manifest: `finished`, `interrupted` or `failed`."""
-        contiguous = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-        self.write(WEIGHTS, safetensors.torch.save(contiguous))
+    def write_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Write the weights, and keep their digest for the manifest; weights that are not finite are left out."""
+        if all_finite(weights.values()):
+            sealed = Sealed.of(weights)
+            self.write(WEIGHTS, sealed.encode())
+            self.manifest["weights"] = sealed.digest
+
+    def finish(self, status: str, **facts: Any) -> None:
+        """Write the last state of the manifest: `finished`, `interrupted` or `failed`.
+
+        A finished run is never written again: its checkpoint and its lock go.
+        """
         self.update(status=status, ended=_now(), **facts)
         if status == "finished":
-            (self.path / CHECKPOINT).unlink(missing_ok=True)
+            for name in (CHECKPOINT, LOCK):
+                with contextlib.suppress(OSError):
+                    (self.path / name).unlink()
 
 
 def _now() -> str:
@@ -163,15 +195,15 @@ def _now() -> str:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file whole or not at all: a temporary file beside it, flushed to disk, then renamed."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    part = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with part.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(name, path)
+        part.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
 
 
@@ -201,15 +233,22 @@ def read_weights(path: Path, network: torch.nn.Module) -> None:
     """Load the weights of a run directory into `network`.
 
     Raises:
-        UsageError: the file is missing or damaged, or belongs to another network.
+        UsageError: the file is missing, damaged, not the one that the run wrote, not finite, or of another network.
     """
-    file = path / WEIGHTS
+    file, wanted = path / WEIGHTS, read_manifest(path).get("weights")
     try:
-        network.load_state_dict(safetensors.torch.load(file.read_bytes()))
-    except OSError as error:
+        sealed = Sealed.read(file)
+        if wanted is not None and sealed.digest != wanted:
+            raise ValueError("are not those that the run wrote: the manifest has another digest")
+        if not all_finite(sealed.tensors.values()):
+            raise ValueError("are not finite")
+        network.load_state_dict(dict(sealed.tensors))
+    except FileNotFoundError as error:
         raise UsageError(f"no weights: {error}", origin=str(path), advice="the run may have been killed") from None
-    except (SafetensorError, RuntimeError) as error:
+    except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise UsageError(
             f"the weights do not fit: {reason}", origin=str(file), advice="the file is damaged or foreign"
         ) from None
+    if sealed.digest is None:
+        warnings.warn(f"{file} is of a time before digests: whether it is intact is not known", Notice, stacklevel=3)

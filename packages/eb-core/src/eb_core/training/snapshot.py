@@ -8,17 +8,21 @@ Random numbers come from (seed, stream, epoch, batch) and learning rates from th
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
 from eb_core.settling.state import State
-from eb_core.training.checkpoint import Checkpoint, unusable
+from eb_core.training.checkpoint import Checkpoint, understood, unusable
+from eb_core.training.finite import all_finite
 from eb_core.training.manifest import CHECKPOINT
 from eb_core.training.report import EpochReport
 from eb_core.training.runs import Run
 from eb_core.training.trainer import Trainer
+
+NUMBERS: Final = ("weights/", "kept/", "optimiser/", "carry.units/", "tally/loss")
+"""What must be finite: the memory of a dynamics and health figures may have their reasons."""
 
 
 def snapshot(trainer: Trainer, identity: Mapping[str, Any]) -> Checkpoint:
@@ -72,8 +76,13 @@ def restore(trainer: Trainer, checkpoint: Checkpoint, origin: Path) -> None:
     """Put a fresh `trainer` where `checkpoint` says.
 
     Raises:
-        UsageError: the checkpoint is of another network.
+        UsageError: the checkpoint is of another network, or does not hold what a checkpoint holds.
     """
+    with understood(origin):
+        _restore(trainer, checkpoint, origin)
+
+
+def _restore(trainer: Trainer, checkpoint: Checkpoint, origin: Path) -> None:
     groups: dict[str, dict[str, Tensor]] = {}
     for path, value in checkpoint.tensors.items():
         group, _, name = path.partition("/")
@@ -100,11 +109,11 @@ def restore(trainer: Trainer, checkpoint: Checkpoint, origin: Path) -> None:
     trainer.carry = State(groups.get("carry.units", {}), groups.get("carry.memory", {})) if plain["carry"] else None
     trainer.reports = checkpoint.reports
     trainer.best = None if plain["best"] is None else (plain["best"][0], plain["best"][1])
-    trainer.best_epoch = plain["best_epoch"]
+    trainer.best_epoch = int(plain["best_epoch"])
     tally, sums = trainer.tally, groups["tally"]
-    tally.done, tally.seconds = plain["tally"]["done"], plain["tally"]["seconds"]
+    tally.done, tally.seconds = checkpoint.position["batches"], float(plain["tally"]["seconds"])
     tally.loss, tally.right = sums.pop("loss"), sums.pop("right")
-    tally.meter.counts = plain["tally"]["counts"]
+    tally.meter.counts = dict(plain["tally"]["counts"])
     tally.meter.sums = {name.removeprefix("meter/"): value for name, value in sums.items()}
 
 
@@ -128,7 +137,7 @@ class Checkpoints:
         self.write()
 
     def write(self) -> None:
-        """Save where the training stands, if it stands between two batches.
+        """Save where the training stands, if it stands between two batches and its numbers are finite.
 
         Raises:
             RunError: the disk is full, say; the checkpoint before this one is intact.
@@ -136,5 +145,8 @@ class Checkpoints:
         if not self._trainer.whole:
             return
         identity = {"recipe": self._run.manifest["recipe"], "data": self._run.manifest["data"]["checksum"]}
-        self._run.write(CHECKPOINT, snapshot(self._trainer, identity).encode())
+        checkpoint = snapshot(self._trainer, identity)
+        if not all_finite(value for name, value in checkpoint.tensors.items() if name.startswith(NUMBERS)):
+            return
+        self._run.write(CHECKPOINT, checkpoint.encode())
         self._batches, self._since = 0, time.monotonic()

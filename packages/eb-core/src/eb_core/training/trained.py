@@ -18,11 +18,12 @@ from eb_core.registry.recipes import TRAINER
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxation
 from eb_core.things.cost import Cost
-from eb_core.things.data import Data, Dataset
+from eb_core.things.data import Data
 from eb_core.things.energy import Energy
 from eb_core.things.network import Network
 from eb_core.training.evaluation import Predictions, Score, predict_split
-from eb_core.training.manifest import RECIPE, read_manifest
+from eb_core.training.manifest import RECIPE, read_manifest, read_text
+from eb_core.training.places import load_again
 from eb_core.training.prepare import configure
 from eb_core.training.runs import read_weights
 from eb_core.training.settings import TrainerSettings
@@ -112,13 +113,12 @@ def load_run_data(path: str | Path, *, data_dir: Path | None = None, registry: R
         UsageError: the data cannot be loaded, or is not the same.
     """
     path = Path(path)
-    facts = read_manifest(path)["data"]
+    manifest = read_manifest(path)
     configuration = configure(registry or Registry.installed(), [written_recipe(path)], ["dataset"])
-    dataset: Dataset = configuration["dataset"]
-    data = dataset.load(data_dir)
-    if data.checksum() != facts["checksum"]:
+    data, then = load_again(configuration["dataset"], manifest, data_dir), manifest["data"]["checksum"]
+    if data.checksum() != then:
         raise UsageError(
-            f"the data differs from what the run was trained on ({data.checksum()}, then {facts['checksum']})",
+            f"the data differs from what the run was trained on ({data.checksum()}, then {then})",
             origin=f"{path / RECIPE} [dataset]",
             advice="use the files of that time, or evaluate with --dataset NAME to say that you mean it",
         )
@@ -133,6 +133,7 @@ def written_recipe(path: Path) -> Layer:
     """
     file = path / RECIPE
     try:
-        return parse_recipe(file.read_text(encoding="utf-8"), str(file))
-    except OSError as error:
-        raise UsageError(f"{path} is no run: {error}", origin=str(file)) from None
+        text = read_text(file)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the recipe of {path} cannot be read: {error}", origin=str(file)) from None
+    return parse_recipe(text, str(file))

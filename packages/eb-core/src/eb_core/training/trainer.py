@@ -25,6 +25,7 @@ from eb_core.things.energy import Energy
 from eb_core.things.network import Model, Network
 from eb_core.training.diagnosis import Probe
 from eb_core.training.evaluation import Predictions, Score, evaluate_split, predict_split
+from eb_core.training.finite import all_finite
 from eb_core.training.optimiser import apply_gradients, make_optimiser, schedule_rates
 from eb_core.training.report import EpochReport, Observer
 from eb_core.training.settings import TrainerSettings
@@ -79,7 +80,7 @@ class Trainer:
         """Train the epochs that are left, then put the selected weights into the network.
 
         Raises:
-            RunError: the loss is no longer finite.
+            RunError: the loss, the weights or the optimiser's moments are no longer finite.
         """
         for epoch in range(len(self.reports), self.settings.epochs):
             report = self._epoch(epoch, observers)
@@ -98,6 +99,10 @@ class Trainer:
         if self.kept:
             self.network.load_state_dict(self.kept)
             self.session.program()
+
+    def selected(self) -> dict[str, Tensor]:
+        """The weights that model selection has kept; those of the network, where it keeps none."""
+        return self.kept or self.network.state_dict()
 
     def notices(self) -> list[str]:
         """What the physics and the dynamics say of this network before work starts, each with its advice."""
@@ -123,21 +128,22 @@ class Trainer:
             self.carry = estimate.carry
             tally.add(estimate, self.cost.predict(estimate.readout), labels)
             apply_gradients(self.network, self.optimiser, estimate.gradients)
-            self.session.program()
             tally.seconds = time.perf_counter() - started
             self.whole = True
+            self.session.program()
             if index % FINITE_CHECK_EVERY == 0 or index + 1 == total:
-                self._check_finite(estimate.loss, epoch, index)
-                self._check_finite(
-                    torch.stack([value.detach().sum() for value in self.network.parameters()]), epoch, index
-                )
+                self._check_finite("the loss is", tally.loss, epoch, index)
+                self._check_finite("the weights or the optimiser's moments are", self._sums(), epoch, index)
             for observer in observers:
                 observer.batch(epoch, index + 1, total)
+        validation = self._validate()
+        if validation:
+            self._check_finite("the validation loss is", torch.tensor(validation.loss), epoch, total - 1)
         return EpochReport(
             epoch + 1,
             max(group["lr"] for group in self.optimiser.param_groups),
             tally.score(len(self.train_split)),
-            self._validate(),
+            validation,
             tally.meter.read(),
             time.perf_counter() - started,
             self._advice(epoch),
@@ -198,13 +204,19 @@ class Trainer:
         generator = stream(self.settings.seed, "settle", epoch + 1, index, self.device)
         return self.rule.estimate(self.session, x, target, self.cost, carry=self.carry, generator=generator)
 
-    def _check_finite(self, values: Tensor, epoch: int, index: int) -> None:
-        """Stop on a loss, or on parameters after the last update, that are nan or infinite."""
-        if not bool(torch.isfinite(values).all()):
+    def _sums(self) -> Tensor:
+        """The sum of each parameter and of each of its moments: not finite if a number in it is not."""
+        moments = [value for state in self.optimiser.state.values() for value in state.values()]
+        values = [*self.network.parameters(), *(value for value in moments if isinstance(value, Tensor) and value.ndim)]
+        return torch.stack([value.detach().sum() for value in values])
+
+    def _check_finite(self, what: str, values: Tensor, epoch: int, index: int) -> None:
+        """Stop on values that are nan or infinite, before model selection could choose what they came from."""
+        if not all_finite([values]):
             raise RunError(
-                f"the loss is not finite in epoch {epoch + 1}, batch {index + 1}",
+                f"{what} not finite in epoch {epoch + 1}, batch {index + 1}",
                 origin="the training loop",
-                advice="lower lr or the gain of the model; the weights of the best epoch so far are kept",
+                advice="lower lr or the gain of the model",
             )
 
     def _validate(self) -> Score | None:
