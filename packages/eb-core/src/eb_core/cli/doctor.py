@@ -4,7 +4,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import typer
@@ -13,6 +13,9 @@ from eb_core.cli.listing import AsJson
 from eb_core.cli.render import err, guarded, out, print_json, show_fault
 from eb_core.registry import KINDS, PLUGIN_API, EbError, Fault, PluginError, Registry
 from eb_core.registry.recipes import read_recipe
+
+SLOW: Final = 1.0
+"""A plugin that takes longer to load, in seconds, is named: every command waits for it."""
 
 
 @guarded
@@ -37,12 +40,22 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
             faults += error.faults
     if as_json:
         plugins = {f"{plugin.distribution}/{plugin.name}": plugin.status for plugin in registry.plugins}
-        print_json({**facts, "plugins": plugins, "checked": checked, "faults": [attrs.asdict(one) for one in faults]})
+        slow = {plugin.module: plugin.seconds for plugin in registry.plugins if plugin.seconds > SLOW}
+        print_json(
+            {
+                **facts,
+                "plugins": plugins,
+                "slow": slow,
+                "checked": checked,
+                "faults": [attrs.asdict(one) for one in faults],
+            }
+        )
     else:
         for name, value in facts.items():
             out.print(f"{name:12} {value}")
         for plugin in registry.plugins:
-            out.print(f"{'plugin':12} {plugin.distribution} {plugin.version}: {plugin.status}")
+            late = f", slow: loaded in {plugin.seconds:.1f} s" if plugin.seconds > SLOW else ""
+            out.print(f"{'plugin':12} {plugin.distribution} {plugin.version}: {plugin.status}{late}")
         out.print(f"{'components':12} {checked} checked, {len(faults)} problems")
         for fault in faults:
             show_fault(fault)

@@ -118,6 +118,7 @@ def _show(kind: str, component: Component, cls: type, as_json: bool) -> None:
             "required": default is attrs.NOTHING,
             "range": spec.range(),
             "unit": spec.unit,
+            "reaches_out": spec.reaches_out,
             "help": spec.help,
         }
         for field, spec in fields(cls)
@@ -140,7 +141,8 @@ def _show(kind: str, component: Component, cls: type, as_json: bool) -> None:
         return
     options = table("option", "default", "type", "meaning")
     for row in rows:
-        limits = "; ".join(part for part in (row["range"], row["unit"]) if part)
+        outside = "reaches outside this computer: never from a file without --trust" if row["reaches_out"] else ""
+        limits = "; ".join(part for part in (row["range"], row["unit"], outside) if part)
         default = "none" if row["default"] is None else str(row["default"])
         default = "(must be given)" if row["required"] else default
         options.add_row(

@@ -16,6 +16,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from eb_core.registry import EbError, Fault
+from eb_core.registry.wording import told
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -90,15 +91,14 @@ def report(error: BaseException) -> int:
         _show_notes(error)
         return INTERRUPTED
     if isinstance(error, EbError):
-        for fault in error.faults:
+        for fault in error.shown:
             show_fault(fault)
         _show_notes(error)
         return error.exit_code
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    text = " ".join(str(error).split())
     show_fault(
         Fault(
-            f"{type(error).__name__}: {text}",
+            told(error),
             f"{frame.filename}, line {frame.lineno}",
             "--traceback shows the whole way there",
         )

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from eb_core.cli.choices import Options, layer_from_flags, names_of
+from eb_core.cli.choices import Options, Trust, layer_from_flags, names_of
 from eb_core.cli.render import err, guarded, out, print_json, table
 from eb_core.registry import Configuration, EbError, Registry, UsageError, read_recipe
 from eb_core.registry.errors import gathered, raise_together
@@ -23,7 +23,7 @@ from eb_core.registry.recipes import TRAINER
 if TYPE_CHECKING:
     from eb_core.training.execute import TrainingResult
 
-WITH_RESUME = ("resume", "data_dir", "predictions", "as_json")
+WITH_RESUME = ("resume", "data_dir", "predictions", "as_json", "trust")
 """What may be typed beside --resume: nothing that would change the run."""
 
 
@@ -65,6 +65,7 @@ def train(
         Path | None,
         typer.Option(metavar="RUN", help="Go on with the run in this directory, with its own settings; no others."),
     ] = None,
+    trust: Trust = False,
     predictions: Annotated[
         bool, typer.Option("--predictions", help="Also write predictions.npz: read-outs of the test split.")
     ] = False,
@@ -82,7 +83,7 @@ def train(
     registry: Registry = context.obj
     if resume is not None:
         _refuse_settings(context)
-        report = _resumed(registry, resume, data_dir, predictions, as_json)
+        report = _resumed(registry, resume, trust, data_dir, predictions, as_json)
         if as_json:
             print_json(report)
         return
@@ -97,7 +98,7 @@ def train(
     layers = []
     for one in recipe or []:
         with gathered(errors):
-            layers.append(read_recipe(registry, one))
+            layers.append(read_recipe(registry, one, trust=trust))
     if not dry_run:
         with gathered(errors):
             Run.check_folder(output)
@@ -136,10 +137,12 @@ def _refuse_settings(context: typer.Context) -> None:
         )
 
 
-def _resumed(registry: Registry, path: Path, data_dir: Path | None, predictions: bool, as_json: bool) -> Any:
+def _resumed(
+    registry: Registry, path: Path, trust: bool, data_dir: Path | None, predictions: bool, as_json: bool
+) -> Any:
     from eb_core.training.resume import find_stopped, go_on
 
-    stopped = find_stopped(path, registry)
+    stopped = find_stopped(path, registry, trust)
     configuration = attrs.evolve(stopped.configuration, notes=stopped.differences)
     at = stopped.position
     (err if as_json else out).print(

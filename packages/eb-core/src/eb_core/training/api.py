@@ -58,6 +58,7 @@ def train(
     predictions: bool = False,
     observers: Sequence[Observer] = (),
     registry: Registry | None = None,
+    trust: bool = False,
     **trainer: Any,
 ) -> TrainingResult:
     """Train a network; the command `eb train` as a function.
@@ -75,6 +76,7 @@ def train(
         out: folder in which a new run directory is made; None writes nothing.
         predictions: also write predictions.npz, the read-outs of the test split, into that directory.
         observers: told of every batch and epoch.
+        trust: whoever wrote the .toml files may run code here: they may name a class, `module:Class`.
         trainer: options of `TrainerSettings`, such as `epochs=5, lr=1e-3`.
 
     What the physics or the dynamics has to say before it starts is issued as a warning, a `Notice`.
@@ -87,7 +89,7 @@ def train(
     choices = {"model": model, "energy": energy, "relaxer": relaxer, "rule": rule, "cost": cost}
     choices |= {"dataset": dataset if data is None else OwnArrays(), "backend": backend}
     recipes = [recipe] if isinstance(recipe, str) else recipe
-    layers = [*(read_recipe(registry, one) for one in recipes), layer_of(choices, trainer)]
+    layers = [*(read_recipe(registry, one, trust=trust) for one in recipes), layer_of(choices, trainer)]
     configuration = configure(registry, layers)
     return run_training(configuration, registry, data=data, out=out, observers=observers, predictions=predictions)
 

@@ -51,6 +51,7 @@ def resume(
     data_dir: Path | None = None,
     observers: Sequence[Observer] = (),
     registry: Registry | None = None,
+    trust: bool = False,
 ) -> TrainingResult:
     """Go on with the run in the directory `path`; the command `eb train --resume` as a function.
 
@@ -60,6 +61,7 @@ def resume(
     Args:
         data: the same own tensors again, for a run that was trained on some.
         data_dir: folder with data files.
+        trust: whoever made the directory may run code here: its recipe may name a class, `module:Class`.
 
     Raises:
         UsageError: no run, a finished one, one that another process is writing, a checkpoint that is damaged or of
@@ -67,13 +69,13 @@ def resume(
         RunError: training failed.
     """
     registry = registry or Registry.installed()
-    stopped = find_stopped(Path(path), registry)
+    stopped = find_stopped(Path(path), registry, trust)
     for difference in stopped.differences:
         warnings.warn(difference, stacklevel=2)
     return go_on(stopped, data=data, data_dir=data_dir, observers=observers)
 
 
-def find_stopped(path: Path, registry: Registry) -> Stopped:
+def find_stopped(path: Path, registry: Registry, trust: bool = False) -> Stopped:
     """Read a run directory, and refuse what cannot go on, before any data is loaded."""
     manifest = read_manifest(path)
     if manifest.get("status") == "finished":
@@ -89,7 +91,7 @@ def find_stopped(path: Path, registry: Registry) -> Stopped:
             origin="--resume",
             advice="wait for it or stop it first",
         )
-    layer = written_recipe(path)
+    layer = written_recipe(path, trust, "eb train --resume")
     recipe = tomli.loads((path / RECIPE).read_text(encoding="utf-8"))
     file = path / CHECKPOINT
     checkpoint = Checkpoint.read(file) if file.exists() else None

@@ -4,6 +4,7 @@ net = eb.load_run("runs/20260101-120000-mlp-digits-hopfield-c-ep-s0")
 net.predict(x)
 """
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import Tensor
 from eb_core.learning.backend import Backend, Session
 from eb_core.learning.rule import Rule
 from eb_core.registry import Layer, Registry, UsageError, parse_recipe
-from eb_core.registry.recipes import TRAINER
+from eb_core.registry.recipes import TRAINER, read_text
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxation
 from eb_core.things.cost import Cost
@@ -68,14 +69,19 @@ class TrainedNet:
         return Problem.free(self.network, self.energy, torch.as_tensor(x).to(weight))
 
 
-def load_run(path: str | Path, *, registry: Registry | None = None, device: str = "cpu") -> TrainedNet:
+def load_run(
+    path: str | Path, *, registry: Registry | None = None, device: str = "cpu", trust: bool = False
+) -> TrainedNet:
     """The trained net of a run directory.
 
         net = eb.load_run("runs/20260101-120000-mlp-digits-hopfield-c-ep-s0")
         net.predict(x)
 
+    Args:
+        trust: whoever made the directory may run code here: its recipe may name a class, `module:Class`.
+
     Raises:
-        UsageError: no run, no weights, or weights of another network.
+        UsageError: no run, no weights, or weights of another network; a recipe that needs trust.
         PluginError: a plugin that the run used is not here.
     """
     path = Path(path)
@@ -83,7 +89,9 @@ def load_run(path: str | Path, *, registry: Registry | None = None, device: str 
     manifest = read_manifest(path)
     here = Layer({TRAINER: {"device": (device, f"device={device}")}})
     configuration = configure(
-        registry, [written_recipe(path), here], ["model", "energy", "relaxer", "rule", "cost", "backend", TRAINER]
+        registry,
+        [written_recipe(path, trust), here],
+        ["model", "energy", "relaxer", "rule", "cost", "backend", TRAINER],
     )
     settings: TrainerSettings = configuration[TRAINER]
     dtype: torch.dtype = getattr(torch, settings.dtype)
@@ -105,15 +113,20 @@ def load_run(path: str | Path, *, registry: Registry | None = None, device: str 
     return TrainedNet(network, energy, configuration["rule"], cost, facts["classes"], session)
 
 
-def load_run_data(path: str | Path, *, data_dir: Path | None = None, registry: Registry | None = None) -> Data:
+def load_run_data(
+    path: str | Path, *, data_dir: Path | None = None, registry: Registry | None = None, trust: bool = False
+) -> Data:
     """The data that a run was trained on, loaded again and compared with the run's checksum.
 
+    Args:
+        trust: as for `load_run`.
+
     Raises:
-        UsageError: the data cannot be loaded, or is not the same.
+        UsageError: the data cannot be loaded, or is not the same; a recipe that needs trust.
     """
     path = Path(path)
     facts = read_manifest(path)["data"]
-    configuration = configure(registry or Registry.installed(), [written_recipe(path)], ["dataset"])
+    configuration = configure(registry or Registry.installed(), [written_recipe(path, trust)], ["dataset"])
     dataset: Dataset = configuration["dataset"]
     data = dataset.load(data_dir)
     if data.checksum() != facts["checksum"]:
@@ -125,14 +138,16 @@ def load_run_data(path: str | Path, *, data_dir: Path | None = None, registry: R
     return data
 
 
-def written_recipe(path: Path) -> Layer:
+def written_recipe(path: Path, trust: bool = False, command: str = "eb evaluate") -> Layer:
     """The recipe in a run directory.
+
+    Args:
+        trust: the user vouches for whoever made the directory.
+        command: what a user types before its name, for the advice.
 
     Raises:
         UsageError: there is none.
     """
     file = path / RECIPE
-    try:
-        return parse_recipe(file.read_text(encoding="utf-8"), str(file))
-    except OSError as error:
-        raise UsageError(f"{path} is no run: {error}", origin=str(file)) from None
+    vouch = "" if trust else f"{command} {shlex.quote(str(path))} --trust (in Python: trust=True)"
+    return parse_recipe(read_text(file, str(file)), str(file), vouch)

@@ -18,6 +18,7 @@ from eb_core.learning.backend import Backend, Session
 from eb_core.learning.rule import GradientEstimate, Rule
 from eb_core.registry import Configuration, RunError, UsageError
 from eb_core.registry.recipes import TRAINER
+from eb_core.registry.wording import told
 from eb_core.settling.state import State
 from eb_core.things.cost import Cost
 from eb_core.things.data import Data
@@ -209,9 +210,14 @@ def make_network(
     """A network built by `model`, its weights drawn by `energy`; drawn in float64 on the CPU, then converted.
 
     Raises:
-        UsageError: the energy cannot run on this wiring.
+        UsageError: the energy cannot run on this wiring, or there is no memory for it.
     """
-    network = model.build(input_shape, outputs).double()
+    try:
+        network = model.build(input_shape, outputs).double()
+    except (MemoryError, RuntimeError) as error:  # RuntimeError: torch can't allocate, or the size overflows
+        raise UsageError(
+            f"the network cannot be built: {told(error)}", origin="[model]", advice="ask for fewer units"
+        ) from error
     reason = energy.why_not(network)
     if reason:
         raise UsageError(f"this model does not fit this energy: {reason}", advice="choose another model or energy")
