@@ -1,5 +1,6 @@
 """`eb relax`: one batch, several dynamics, the same weights and the same start."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -50,9 +51,9 @@ def relax(
     beta: Annotated[
         float, typer.Option(help="Nudge towards the targets this strongly; 0 settles the free phase.")
     ] = 0.0,
-    steps: Annotated[int, typer.Option(min=1, help="Iterations of every relaxer.")] = 100,
-    batch: Annotated[int, typer.Option(min=1, help="Samples: the first ones of the test split.")] = 32,
-    repeats: Annotated[int, typer.Option(min=1, help="Timed relaxations of each relaxer.")] = 3,
+    steps: Annotated[int, typer.Option(min=1, max=10**9, help="Iterations of every relaxer.")] = 100,
+    batch: Annotated[int, typer.Option(min=1, max=10**9, help="Samples: the first ones of the test split.")] = 32,
+    repeats: Annotated[int, typer.Option(min=1, max=10**9, help="Timed relaxations of each relaxer.")] = 3,
     seed: Annotated[str | None, typer.Option(metavar="N", help="Seed of fresh weights and of noise.")] = None,
     dtype: Annotated[str, typer.Option(help="float32 or float64; below a residual of 1e-6 float64.")] = "float64",
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 …")] = None,
@@ -71,6 +72,8 @@ def relax(
     from eb_core.training.curves import check_plot
 
     registry: Registry = context.obj
+    if not math.isfinite(beta):
+        raise UsageError(f"beta must be finite, not {beta}", origin=f"--beta {beta}", advice="0 settles the free phase")
     if plot:
         check_plot(plot)
     names = {"model": model, "energy": energy, "cost": cost, "dataset": dataset}

@@ -58,7 +58,9 @@ def train(
     dtype: Annotated[str | None, typer.Option(help="float32 or float64.")] = None,
     threads: Annotated[str | None, typer.Option(metavar="N", help="CPU threads.")] = None,
     seed: Annotated[str | None, typer.Option(metavar="N", help="Seed of every random stream.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Train so many seeds, one after the other: mean ± std.")] = 1,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Train so many seeds, one after the other: mean ± std.")
+    ] = 1,
     data_dir: Annotated[Path | None, typer.Option(help="Folder with data files.", envvar="EB_DATA_DIR")] = None,
     output: Annotated[Path, typer.Option("--out", help="Folder for run directories.")] = Path("runs"),
     resume: Annotated[
@@ -104,13 +106,13 @@ def train(
             Run.check_folder(output)
     with gathered(errors):
         configuration = configure(registry, [*layers, flags])
+        runs = [_with_seed(configuration, index) for index in range(seeds)]
     raise_together(errors)
     if dry_run:
         _show_configuration(configuration, as_json)
         return
     results = []
-    for index in range(seeds):
-        seeded = _with_seed(configuration, configuration[TRAINER].seed + index)
+    for seeded in runs:
         work = functools.partial(run_training, seeded, registry, data_dir=data_dir, out=output, predictions=predictions)
         results.append(_shown(seeded, work, as_json))
     summary = _over_seeds(results)
@@ -195,13 +197,16 @@ def notices_on(console: Console) -> Iterator[None]:
         yield
 
 
-def _with_seed(configuration: Configuration, seed: int) -> Configuration:
+def _with_seed(configuration: Configuration, index: int) -> Configuration:
+    """The same run with the seed that is `index` higher."""
     section = configuration.sections[TRAINER]
-    changed = attrs.evolve(
-        section,
-        values={**section.values, "seed": (seed, section.values["seed"][1])},
-        instance=attrs.evolve(section.instance, seed=seed),
-    )
+    seed = section.instance.seed + index
+    try:
+        instance = attrs.evolve(section.instance, seed=seed)
+    except ValueError as error:
+        raise UsageError(str(error), origin="--seeds", advice="begin with a lower seed") from None
+    values = {**section.values, "seed": (seed, section.values["seed"][1])}
+    changed = attrs.evolve(section, values=values, instance=instance)
     return attrs.evolve(configuration, sections={**configuration.sections, TRAINER: changed})
 
 

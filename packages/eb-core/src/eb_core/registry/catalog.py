@@ -284,8 +284,9 @@ def _path_advice(kind: str, name: str, known: list[str]) -> str:
         return f"a recipe is given with --recipe {shlex.quote(name)}"
     if kind == "recipe" and ("/" in name or os.sep in name):
         return "the name of a recipe file ends in .toml: that of a run is RUN/recipe.toml"
-    if kind == "dataset" and suffix in known and suffix != name.lower():
-        return f"read a file with --dataset {suffix} --dataset-opt {shlex.quote('file=' + name)}"
+    reader = suffix if suffix in known else "csv"
+    if kind == "dataset" and ((suffix in known and suffix != name.lower()) or os.path.isfile(name)):
+        return f"read a file with --dataset {reader} --dataset-opt {shlex.quote('file=' + name)}"
     return ""
 
 

@@ -162,9 +162,13 @@ def _load(point: EntryPoint, plugin_filter: PluginFilter) -> Plugin:
         return plugin("disabled", refusal)
     origin = f"plugin '{point.name}' of {distribution}"
     began = time.perf_counter()
-    with foreign(origin, f"{DENY_VARIABLE}={distribution} leaves it out"):
-        loaded = _imported(point, plugin, origin)
-    return attrs.evolve(loaded, seconds=time.perf_counter() - began)
+
+    def load() -> Plugin:
+        with foreign(origin, f"{DENY_VARIABLE}={distribution} leaves it out"):
+            return _imported(point, plugin, origin)
+
+    loaded, fault = _guarded(load, "loading it", origin)
+    return attrs.evolve(loaded or plugin("broken", *([fault] if fault else [])), seconds=time.perf_counter() - began)
 
 
 def _imported(point: EntryPoint, plugin: Callable[..., Plugin], origin: str) -> Plugin:

@@ -5,10 +5,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final, NoReturn
-
-from eb_core.registry.wording import shown
 
 PATIENCE: Final = 3.0
 """After so many seconds a line on stderr says what is being waited for."""
@@ -20,9 +19,12 @@ def foreign(what: str, advice: str = "") -> Iterator[None]:
 
     * What it prints goes to stderr: stdout belongs to the command.
     * The streams, the folder and the handlers of signals are afterwards what they were before.
-    * `os._exit` raises `SystemExit` instead, in this thread and in those that the code starts. A thread that ran
-      before, and the child of a fork, still ends with it. Not caught are a crash, `os.abort`, `os.kill`, `os.exec…`, an
-      `_exit` that was taken from `os` earlier, and whatever the code leaves behind to happen later (`atexit`).
+    * What would end the process without an exception (`os._exit`, `os.abort`, `os.exec…`) raises `SystemExit`, in this
+      thread and in those that the code starts; in these, it is raised here when the code has run. A thread that was
+      there before, and the child of a fork, go on as they like.
+
+    Not caught are a crash, `os.kill`, a function that was taken from `os` earlier, what C code and other processes
+    write to stdout, and what the code leaves behind to happen later: in `atexit`, or in a thread that goes on.
     """
     here, handlers = _folder(), {number: signal.getsignal(number) for number in _SIGNALS}
     with _exits_refused(), _named_if_slow(what, advice), contextlib.redirect_stderr(sys.stderr):
@@ -30,14 +32,14 @@ def foreign(what: str, advice: str = "") -> Iterator[None]:
             with contextlib.redirect_stdout(sys.stderr):
                 yield
         finally:
-            if here and _folder() != here:
-                os.chdir(here)
+            with contextlib.suppress(OSError):  # it has been deleted
+                if here and _folder() != here:
+                    os.chdir(here)
             for number, handler in handlers.items():
                 if handler is not None and signal.getsignal(number) is not handler:
                     signal.signal(number, handler)
 
 
-_EXIT: Final = os._exit
 _SIGNALS: Final = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -50,19 +52,37 @@ def _folder() -> str | None:
 
 @contextlib.contextmanager
 def _exits_refused() -> Iterator[None]:
-    process = os.getpid()
-    strangers = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
+    process, called = os.getpid(), set[str]()
+    here = threading.get_ident()
+    others = {thread.ident for thread in threading.enumerate()} - {here}
 
-    def refuse(status: int) -> NoReturn:
-        if os.getpid() != process or threading.get_ident() in strangers:
-            _EXIT(status)
-        raise SystemExit(f"it called os._exit({shown(status)})")
+    def refuse(name: str, *args: Any, **kwargs: Any) -> NoReturn:
+        if os.getpid() != process or threading.get_ident() in others:
+            _ENDS[name](*args, **kwargs)
+        if threading.get_ident() != here:
+            called.add(name)
+        raise SystemExit(f"it called os.{name}")
 
-    os._exit = refuse
+    for name in _ENDS:
+        _put(name, partial(refuse, name))
     try:
         yield
     finally:
-        os._exit = _EXIT
+        for name, function in _ENDS.items():
+            _put(name, function)
+    if called:
+        raise SystemExit(f"a thread of it called os.{', os.'.join(sorted(called))}")
+
+
+_ENDS: Final[dict[str, Callable[..., Any]]] = {
+    name: getattr(os, name) for name in ("_exit", "abort", "execv", "execve")
+}
+"""All ways to end this process without an exception; the other `os.exec…` call these."""
+
+
+def _put(name: str, function: Callable[..., Any]) -> None:
+    for module in (os, sys.modules[os.name]):  # `os` took them from `posix` or `nt`
+        setattr(module, name, function)
 
 
 @contextlib.contextmanager
@@ -74,10 +94,13 @@ def _named_if_slow(what: str, advice: str) -> Iterator[None]:
             stderr.write(f"waiting for {what}{advice and ': '}{advice}\n")
             stderr.flush()
 
-    watch = threading.Timer(PATIENCE, name)
-    watch.daemon = True
-    watch.start()
+    watch = None
+    with contextlib.suppress(RuntimeError):  # no thread can be started
+        watch = threading.Timer(PATIENCE, name)
+        watch.daemon = True
+        watch.start()
     try:
         yield
     finally:
-        watch.cancel()
+        if watch:
+            watch.cancel()

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, TypeVar, Union, dataclass_transform, get
 
 import attrs
 
-from eb_core.registry.errors import Fault, did_you_mean
+from eb_core.registry.errors import SHOWN, Fault, did_you_mean
 from eb_core.registry.text import Text, arms_of
 from eb_core.registry.wording import shown
 
@@ -209,8 +209,8 @@ def structure(
     known = {field.name: (field, spec) for field, spec in fields(typing.cast(type, cls))}
     kinds = option_types(typing.cast(type, cls))
     faults = [
-        Fault(f"{owner} has no option {shown(name)}", origin, did_you_mean(name, known))
-        for name, (_, origin) in values.items()
+        Fault(f"{owner} has no option {shown(name)}", origin, did_you_mean(name, known) if index < SHOWN else "")
+        for index, (name, (_, origin)) in enumerate(values.items())
         if name not in known
     ]
     good: dict[str, Any] = {}

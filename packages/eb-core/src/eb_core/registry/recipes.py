@@ -25,7 +25,7 @@ import tomli_w
 
 from eb_core.registry.catalog import Registry
 from eb_core.registry.component import KINDS, Component
-from eb_core.registry.errors import Fault, PluginError, UsageError, did_you_mean
+from eb_core.registry.errors import SHOWN, Fault, PluginError, UsageError, did_you_mean
 from eb_core.registry.foreign import foreign
 from eb_core.registry.options import default_of
 from eb_core.registry.wording import told
@@ -135,14 +135,14 @@ def read_recipe(registry: Registry, name: str, *, trust: bool = False, command: 
     Raises:
         UsageError: no such recipe or file, no TOML, or unknown sections (all of them are named).
     """
-    if name.endswith(".toml"):
+    if name.lower().endswith(".toml"):
         vouch = "" if trust else f"{command} --recipe {shlex.quote(name)} --trust (in Python: trust=True)"
         return parse_recipe(read_text(Path(name), f"--recipe {name}"), name, vouch)
     component = registry.find("recipe", name, f"--recipe {name}")
     return parse_recipe(recipe_text(component), f"recipe '{name}'", "")
 
 
-def read_text(path: Path, origin: str) -> str:
+def read_text(path: Path, origin: str, advice: str = "check the path") -> str:
     """The text of a recipe file, which may be a stranger's: what it is and its size are judged before it is read.
 
     Raises:
@@ -155,7 +155,7 @@ def read_text(path: Path, origin: str) -> str:
             raise OSError(f"{path} holds {path.stat().st_size:,} bytes, more than {LARGEST_FILE:,}")
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a path that holds a NUL
-        raise UsageError(f"recipe file cannot be read: {error}", origin=origin, advice="check the path") from None
+        raise UsageError(f"recipe file cannot be read: {error}", origin=origin, advice=advice) from None
 
 
 def recipe_text(component: Component) -> str:
@@ -184,11 +184,12 @@ def parse_recipe(text: str, origin: str, vouch: str = VOUCH) -> Layer:
         document = tomli.loads(text)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"not valid TOML: {error}", origin=origin, advice="mend the file at that place") from None
-    faults = []
+    faults: list[Fault] = []
     sections: dict[str, Values] = {}
     for section, table in document.items():
         if section not in SECTIONS:
-            faults.append(Fault(f"unknown section [{section}]", origin, did_you_mean(section, SECTIONS)))
+            advice = did_you_mean(section, SECTIONS) if len(faults) < SHOWN else ""
+            faults.append(Fault(f"unknown section [{section}]", origin, advice))
         elif not isinstance(table, dict):
             faults.append(Fault(f"'{section}' must be a table", origin, f'write [{section}] and name = "…" below it'))
         else:

@@ -27,7 +27,9 @@ def shown(value: object) -> str:
     """Any value as Python writes it, shortened to one line of at most `VALUE` characters; never raises."""
     try:
         return shortened(_BRIEF.repr(value), VALUE)
-    except Exception as error:  # noqa: BLE001 - a stranger's __repr__ may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a stranger's __repr__ may raise anything
         return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
 
 
@@ -35,7 +37,9 @@ def told(error: BaseException) -> str:
     """Type and text of any exception, shortened to one line; never raises."""
     try:
         return shortened(f"{type(error).__name__}: {error}", TEXT)
-    except Exception as worse:  # noqa: BLE001 - a stranger's __str__ may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as worse:  # noqa: BLE001 - a stranger's __str__ may raise anything
         return f"{type(error).__name__} (its text cannot be shown: {type(worse).__name__})"
 
 

@@ -150,4 +150,6 @@ def written_recipe(path: Path, trust: bool = False, command: str = "eb evaluate"
     """
     file = path / RECIPE
     vouch = "" if trust else f"{command} {shlex.quote(str(path))} --trust (in Python: trust=True)"
-    return parse_recipe(read_text(file, str(file)), str(file), vouch)
+    recipe = path.suffix.lower() == ".toml"
+    advice = f"a recipe is given with --recipe {path}" if recipe else "give a directory made by 'eb train'"
+    return parse_recipe(read_text(file, str(file), advice), str(file), vouch)
