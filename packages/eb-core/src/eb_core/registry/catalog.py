@@ -6,10 +6,9 @@ Not installed, broken, disabled, incompatible, in conflict and misspelt are diff
 import importlib
 import os
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from importlib.metadata import EntryPoint
-from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
@@ -19,57 +18,13 @@ from eb_core.registry.discovery import Plugin, PluginFilter, canonical, discover
 from eb_core.registry.errors import Fault, PluginError, UsageError, did_you_mean
 from eb_core.registry.foreign import foreign
 from eb_core.registry.options import option_types
+from eb_core.registry.providers import PROVIDERS
 from eb_core.registry.wording import shown, told
 
 PREFER_VARIABLE: Final = "EB_PLUGINS_PREFER"
 
 OWN_ARRAYS: Final = "eb_core.things.data:OwnArrays"
 """What a recipe says of arrays that were given in Python; nobody can ask for it, so it is not on offer."""
-
-PROVIDERS: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
-    {
-        ("energy", "hopfield"): "eb-dynamics-hopfield",
-        ("relaxer", "hopfield"): "eb-dynamics-hopfield",
-        ("relaxer", "hopfield-sync"): "eb-dynamics-hopfield",
-        ("relaxer", "gradient-flow"): "eb-dynamics-hopfield",
-        ("relaxer", "csb"): "eb-dynamics-csb",
-        ("recipe", "csb-paper"): "eb-dynamics-csb",
-        ("energy", "oim"): "eb-dynamics-oim",
-        ("relaxer", "oim"): "eb-dynamics-oim",
-        ("relaxer", "oim-heavy-ball"): "eb-dynamics-oim",
-        ("relaxer", "oim-block"): "eb-dynamics-oim",
-        ("relaxer", "oim-newton"): "eb-dynamics-oim",
-        ("recipe", "oim"): "eb-dynamics-oim",
-        ("recipe", "oim-paper"): "eb-dynamics-oim",
-        ("energy", "cim"): "eb-dynamics-cim",
-        ("relaxer", "cim"): "eb-dynamics-cim",
-        ("relaxer", "cim-block"): "eb-dynamics-cim",
-        ("relaxer", "adam"): "eb-dynamics-cim",
-        ("recipe", "cim"): "eb-dynamics-cim",
-        ("model", "mlp"): "eb-models",
-        ("model", "dchn"): "eb-models",
-        ("model", "dchn4"): "eb-models",
-        ("recipe", "dchn4"): "eb-models",
-        ("recipe", "dchn4-paper"): "eb-models",
-        ("recipe", "dchn4-cifar10"): "eb-models",
-        ("recipe", "dchn4-cifar100"): "eb-models",
-        ("recipe", "mlp"): "eb-models",
-        ("recipe", "mnist"): "eb-models",
-        ("rule", "c-ep"): "eb-rules",
-        ("rule", "p-ep"): "eb-rules",
-        ("rule", "n-ep"): "eb-rules",
-        ("dataset", "digits"): "eb-datasets",
-        ("dataset", "mnist"): "eb-datasets",
-        ("dataset", "mnist-100"): "eb-datasets",
-        ("dataset", "fashion-mnist"): "eb-datasets",
-        ("dataset", "cifar10"): "eb-datasets",
-        ("dataset", "cifar100"): "eb-datasets",
-        ("dataset", "svhn"): "eb-datasets",
-        ("dataset", "npz"): "eb-datasets",
-        ("dataset", "csv"): "eb-datasets",
-    }
-)
-"""Which package of the suite brings a well-known name, so that a missing one can be named."""
 
 
 @attrs.frozen
