@@ -48,6 +48,20 @@ def errors(stderr: str) -> list[str]:
         ("--model-opt hidden=wide", "must be a whole number, not 'wide'", "--model-opt hidden=wide", "units"),
         ("--model-opt hidden=[0]", "must be >= 1, not 0", "--model-opt hidden=[0]", "units"),
         ("--device abacus", "device 'abacus' cannot be used", "[trainer] device", "--device cpu"),
+        ("--device meta", "device 'meta' cannot be used", "[trainer] device", "--device cpu"),
+        ("--device hpu", "device 'hpu' cannot be used", "[trainer] device", "--device cpu"),
+        ("--device xla", "device 'xla' cannot be used", "[trainer] device", "--device cpu"),
+        ("--device cuda:99", "device 'cuda:99' cannot be used", "[trainer] device", "--device cpu"),
+        ("--threads 1000000", "must be >= 1, <= 1024, not 1000000", "--threads 1000000", "CPU threads"),
+        ("--lr 1e300", "must be at most 1e+30 in size, not 1e+300", "--lr 1e300", "learning rate"),
+        ("--lr 1e400", "must be finite, not inf", "--lr 1e400", "learning rate"),
+        (f"--epochs {'9' * 400}", "not a whole number of about 400 digits", "--epochs 999", "passes"),
+        (f"--epochs {'9' * 5000}", "must be a whole number, not '999", "--epochs 999", "passes"),
+        (f"--seed {2**63 - 1} --seeds 2", "must be a whole number of at most 64 bits", "--seeds", "lower seed"),
+        ("--rule C-EP", "no rule is called 'C-EP'", "--rule C-EP", "did you mean 'c-ep'?"),
+        ("--model Mlp", "no model is called 'Mlp'", "--model Mlp", "did you mean 'mlp'?"),
+        ("--model own.toml", "no model is called 'own.toml'", "--model own.toml", "--recipe own.toml"),
+        ("--recipe runs/x", "no recipe is called 'runs/x'", "--recipe runs/x", "RUN/recipe.toml"),
         ("--relaxer tiny_parts:Choosy", "takes only frozen hydrogen", "--relaxer, --energy", "choose another relaxer"),
         ("--recipe gone.toml", "recipe file cannot be read", "--recipe gone.toml", "check the path"),
     ],
@@ -59,6 +73,34 @@ def test_wrong_usage_is_refused_before_data_is_loaded(eb: Eb, flags: str, what: 
     assert origin in said
     assert advice in said
     assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "advice"),
+    [
+        ("MNIST", "did you mean 'mnist'?"),
+        ("Fashion MNIST", "did you mean 'fashion-mnist'?"),
+        ("./mine.csv", "--dataset csv --dataset-opt file=./mine.csv"),
+        ("my own.npz", "--dataset npz --dataset-opt 'file=my own.npz'"),
+        ("C:mine.CSV", "--dataset csv --dataset-opt file=C:mine.CSV"),
+        ("there.dat", "--dataset csv --dataset-opt file=there.dat"),
+        ("own.toml", "--recipe own.toml"),
+    ],
+)
+def test_a_file_or_a_name_in_other_letters_gets_the_right_hint(eb: Eb, typed: str, advice: str) -> None:
+    Path("there.dat").touch()
+    assert advice in refused(eb("train", "--dataset", typed))
+
+
+@pytest.mark.parametrize("line", ["--beta nan", "--beta inf", f"--steps {'9' * 400}", f"--batch {'9' * 400}"])
+def test_relaxing_with_an_extreme_number_is_wrong_usage(eb: Eb, line: str) -> None:
+    assert refused(eb("relax", *line.split()))
+
+
+def test_a_network_that_no_memory_holds_is_one_error(eb: Eb) -> None:
+    for units in (10**12, 10**18):
+        result = eb("train", "--json", "--model-opt", f"hidden={units}")
+        assert errors(refused(result))[0].startswith("the network cannot be built")
 
 
 @pytest.mark.parametrize(

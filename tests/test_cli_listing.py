@@ -230,3 +230,11 @@ def test_the_doctor_works_with_every_plugin_denied(eb: Eb, monkeypatch: pytest.M
     result = eb("doctor")
     assert result.exit_code == 0
     assert "no plugin is loaded" in result.stderr
+
+
+def test_doctor_names_a_plugin_that_is_slow_to_load(eb: Eb, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eb_core.cli.doctor.SLOW", 0.1)
+    site.install("sleepy", "import time; time.sleep(.2)\n")
+    assert "sleepy 1.0: ok, slow: loaded in " in eb("doctor").stdout
+    site.forget()
+    assert list(json.loads(eb("doctor", "--json").stdout)["slow"]) == ["sleepy_plugin"]

@@ -81,11 +81,13 @@ def test_the_nudge_moves_the_state_and_both_find_it(eb: Eb) -> None:
 
 def test_weights_of_a_run_are_settled_on_its_own_data(eb: Eb) -> None:
     result = train({"name": "mlp", "hidden": [4]}, dataset={"name": "tiny_parts:Tiny"}, epochs=2, out="runs")
-    shown = report(eb, "relax", str(result.path), "--relaxer", "gradient-flow", "--steps", "400", "--batch", "10")
-    net = load_run(result.path)
+    shown = report(
+        eb, "relax", str(result.path), "--relaxer", "gradient-flow", "--steps", "400", "--batch", "10", "--trust"
+    )
+    net = load_run(result.path, trust=True)
     energy = net.settle(Tiny().load().test.x).energy
     assert shown["relaxers"][0]["energy"] == pytest.approx(float(energy.mean()), abs=1e-5)
-    refused = eb("relax", result.path, "--model", "mlp", "--energy-opt", "output=boxed")
+    refused = eb("relax", result.path, "--model", "mlp", "--energy-opt", "output=boxed", "--trust")
     assert refused.exit_code == 2
     assert "RUN does not go with --model, --energy-opt" in refused.stderr
 

@@ -60,7 +60,7 @@ def dead_process() -> dict[str, Any]:
 
 def test_ctrl_c_says_how_to_go_on_and_going_on_ends_as_if_nothing_had_happened(eb: Eb) -> None:
     path = stopped(eb)
-    result = eb("train", "--resume", path)
+    result = eb("train", "--trust", "--resume", path)
     assert result.exit_code == 0, result.stderr
     assert f"going on with {path} after epoch 1, batch 2 of the next" in result.stdout
     whole = trained(eb)
@@ -70,7 +70,7 @@ def test_ctrl_c_says_how_to_go_on_and_going_on_ends_as_if_nothing_had_happened(e
 
 def test_the_report_of_a_resumed_run_as_json_holds_all_epochs(eb: Eb) -> None:
     path = stopped(eb)
-    report = json.loads(eb("train", "--resume", path, "--json").stdout)
+    report = json.loads(eb("train", "--trust", "--resume", path, "--json").stdout)
     assert report["run"] == str(path)
     assert [epoch["epoch"] for epoch in report["epochs"]] == [1, 2, 3]
 
@@ -88,7 +88,7 @@ def test_the_report_of_a_resumed_run_as_json_holds_all_epochs(eb: Eb) -> None:
 def test_settings_beside_resume_are_refused_by_name(eb: Eb, flags: list[str], named: str) -> None:
     path = stopped(eb)
     before = (path / "manifest.json").read_bytes()
-    result = eb("train", "--resume", path, *flags)
+    result = eb("train", "--trust", "--resume", path, *flags)
     assert result.exit_code == 2
     assert f"it does not go with {named}" in result.stderr
     assert (path / "manifest.json").read_bytes() == before
@@ -96,7 +96,7 @@ def test_settings_beside_resume_are_refused_by_name(eb: Eb, flags: list[str], na
 
 def test_a_finished_run_and_a_folder_that_is_none_are_not_resumed(eb: Eb) -> None:
     path = trained(eb)
-    result = eb("train", "--resume", path)
+    result = eb("train", "--trust", "--resume", path)
     assert result.exit_code == 2
     assert "there is nothing to resume" in result.stderr
     assert f"eb train --recipe {path}/recipe.toml" in result.stderr
@@ -108,7 +108,7 @@ def test_a_torn_checkpoint_is_one_error(eb: Eb) -> None:
     path = stopped(eb)
     file = path / "checkpoint.safetensors"
     file.write_bytes(file.read_bytes()[:100])
-    result = eb("train", "--resume", path)
+    result = eb("train", "--trust", "--resume", path)
     assert result.exit_code == 2
     assert result.stderr.count("error:") == 1
     assert "the checkpoint cannot be read" in result.stderr
@@ -129,7 +129,7 @@ def test_another_number_of_threads_is_noted(eb: Eb) -> None:
     path = stopped(eb)
     manifest = json.loads((path / "manifest.json").read_text())
     rewrite(path, machine=manifest["machine"] | {"threads": 99})
-    result = eb("train", "--resume", path)
+    result = eb("train", "--trust", "--resume", path)
     assert result.exit_code == 0
     assert "note: threads was 99 when the run began" in result.stdout
 
@@ -264,7 +264,7 @@ def test_runs_and_compare_import_no_torch(eb: Eb) -> None:
 
 def test_predictions_are_written_by_train_and_by_evaluate_alike(eb: Eb) -> None:
     path = trained(eb, "--predictions")
-    result = eb("evaluate", path, "--predictions", "own.npz", "--json")
+    result = eb("evaluate", "--trust", path, "--predictions", "own.npz", "--json")
     assert result.exit_code == 0
     first, second = np.load(path / "predictions.npz"), np.load("own.npz")
     assert sorted(first) == ["labels", "predicted", "readout"]
@@ -272,5 +272,5 @@ def test_predictions_are_written_by_train_and_by_evaluate_alike(eb: Eb) -> None:
     assert (first["labels"] == first["predicted"]).mean() == pytest.approx(json.loads(result.stdout)["accuracy"])
     assert first["readout"].shape == (10, 2)
     assert "predictions.npz" not in {file.name for file in trained(eb).iterdir()}
-    result = eb("evaluate", path, "--predictions", "none/own.npz")
+    result = eb("evaluate", "--trust", path, "--predictions", "none/own.npz")
     assert (result.exit_code, "the predictions cannot be written" in result.stderr) == (2, True)

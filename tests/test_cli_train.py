@@ -70,7 +70,7 @@ def test_json_is_one_document_even_if_a_component_prints(eb: Eb) -> None:
 def test_the_recipe_of_a_run_reproduces_it(eb: Eb) -> None:
     first = trained(eb, "--epochs", "2", "--seed", "5", "--rule", "p-ep", "--relaxer", "gradient-flow", "--lr", ".1")
     recipe = Path(first["run"]) / "recipe.toml"
-    result = eb("train", "--recipe", recipe, "--json", "--out", "again")
+    result = eb("train", "--trust", "--recipe", recipe, "--json", "--out", "again")
     again = json.loads(result.stdout)
     assert metrics(again["run"]) == metrics(first["run"])
     assert again["test"] == first["test"]
@@ -130,9 +130,9 @@ def test_several_seeds_are_summed_up_as_mean_and_deviation(eb: Eb) -> None:
 
 def test_evaluating_a_run_gives_the_test_score_of_its_training(eb: Eb) -> None:
     report = trained(eb)
-    evaluated = json.loads(eb("evaluate", report["run"], "--json").stdout)
+    evaluated = json.loads(eb("evaluate", "--trust", report["run"], "--json").stdout)
     assert {name: evaluated[name] for name in ("loss", "accuracy", "samples")} == report["test"]
-    other = eb("evaluate", report["run"], "--dataset", "tiny_parts:Tiny")
+    other = eb("evaluate", "--trust", report["run"], "--dataset", "tiny_parts:Tiny")
     assert f"accuracy {report['test']['accuracy']:.2%}" in other.stdout
 
 

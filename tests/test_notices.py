@@ -43,7 +43,7 @@ def test_python_gets_them_as_warnings(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert result.path is not None
-        load_run(result.path)
+        load_run(result.path, trust=True)
 
 
 def test_who_has_nothing_to_say_says_nothing(eb: Eb) -> None:

@@ -1,8 +1,10 @@
 """A run that was stopped and resumed equals one that was never stopped: weights, metrics and manifest, bit for bit."""
 
 import errno
+import functools
 import json
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,14 @@ from eb_core.training.checkpoint import Checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore::eb_core.Notice")
 """What is trained here is deliberately far from settled, and gets advice for it."""
+
+
+@pytest.fixture(autouse=True)
+def _parts_in_no_package() -> Iterator[None]:
+    """The runs of these tests name classes, so each needs the word that it is trusted."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(eb, "resume", functools.partial(eb.resume, trust=True))
+        yield
 
 
 @pytest.mark.parametrize("error", [Killed, KeyboardInterrupt])

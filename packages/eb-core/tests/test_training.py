@@ -135,7 +135,7 @@ def test_optimisers_are_torchs_with_momentum_and_weight_decay(optimizer: str) ->
 def test_a_run_directory_loads_in_three_lines_and_predicts_the_same(tmp_path: Path) -> None:
     result = eb.train(**PARTS, data=clouds(), epochs=2, out=tmp_path)
     assert result.path is not None
-    net = eb.load_run(result.path)
+    net = eb.load_run(result.path, trust=True)
     x = clouds().train.x
     assert torch.equal(net.readout(x), result.net.readout(x))
     manifest = json.loads((result.path / "manifest.json").read_text())
@@ -152,10 +152,10 @@ def test_a_damaged_or_foreign_run_is_refused_with_the_reason(tmp_path: Path) -> 
     good = weights.read_bytes()
     weights.write_bytes(good[:-10])
     with pytest.raises(UsageError, match="weights do not fit"):
-        eb.load_run(path)
+        eb.load_run(path, trust=True)
     weights.unlink()
     with pytest.raises(UsageError, match="no weights"):
-        eb.load_run(path)
+        eb.load_run(path, trust=True)
     with pytest.raises(UsageError, match="is no run"):
         eb.load_run(tmp_path / "elsewhere")
 

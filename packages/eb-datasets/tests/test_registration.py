@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from eb_core import Registry
-from eb_core.registry.catalog import PROVIDERS
+from eb_core.registry.providers import PROVIDERS
 from eb_datasets.plugin import eb_datasets
 
 NAMES = ["digits", "mnist", "mnist-100", "fashion-mnist", "cifar10", "cifar100", "svhn", "npz", "csv"]

@@ -1,7 +1,7 @@
 """The suite brings every built-in plugin, and each of them is well."""
 
 from eb_core import Registry
-from eb_core.registry.catalog import PROVIDERS
+from eb_core.registry.providers import PROVIDERS
 from eb_core.registry.recipes import BUILT_IN
 
 

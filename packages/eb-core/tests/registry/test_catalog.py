@@ -7,8 +7,8 @@ import pytest
 from plugin_site import Site
 
 from eb_core.registry import Fault, Plugin, PluginError, PluginFilter, Registry, RunError, UsageError
-from eb_core.registry.catalog import PROVIDERS
 from eb_core.registry.errors import gathered, raise_together
+from eb_core.registry.providers import PROVIDERS
 
 RULE = '@hookimpl\ndef eb_rules():\n    return [Component("{name}", "some.module:{target}", "a rule")]\n'
 DATASETS = '@hookimpl\ndef eb_datasets():\n    return [Component("toy-data", "toy_parts:{target}", "a data set")]\n'

@@ -1,6 +1,8 @@
 """Recipes: what is wrong with a file is said with its name; a resolved run is written so that it can be repeated."""
 
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recipe_parts import Everything
-from recipe_parts.catalogue import REGISTRY, recipe, resolve
+from recipe_parts.catalogue import REGISTRY, flags, recipe, resolve
 
-from eb_core.registry import Layer, PluginError, UsageError, parse_recipe, read_recipe
+from eb_core.registry import Layer, PluginError, UsageError, parse_recipe, read_recipe, resolve_layers
 
 
 @pytest.mark.parametrize(
@@ -46,12 +48,55 @@ def test_a_recipe_is_read_by_name_and_from_a_file(tmp_path: Path) -> None:
     assert read_recipe(REGISTRY, "toy:net").sections["dataset"]["whole"][0] == 5
 
 
-def test_a_recipe_file_that_cannot_be_read_is_wrong_usage(tmp_path: Path) -> None:
+def test_a_recipe_file_that_cannot_be_read_is_one_short_error(tmp_path: Path) -> None:
     (tmp_path / "folder.toml").mkdir()
     (tmp_path / "latin.toml").write_bytes(b"# \xe9\n")
-    for name in ("absent.toml", "folder.toml", "latin.toml"):
-        with pytest.raises(UsageError, match="recipe file cannot be read"):
-            read_recipe(REGISTRY, str(tmp_path / name))
+    (tmp_path / "large.toml").write_text("#" * 1_000_001)
+    (tmp_path / "loop.toml").symlink_to("loop.toml")
+    (tmp_path / "zero.toml").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "fifo.toml")
+    names = ["absent", "folder", "latin", "large", "loop", "zero", "fifo", "latin.toml/x", "a" * 5000, "nul\0"]
+    for name in [*(str(tmp_path / f"{one}.toml") for one in names), "~nosuch/x.toml"]:
+        with pytest.raises(UsageError, match="recipe file cannot be read") as caught:
+            read_recipe(REGISTRY, name)
+        (fault,) = caught.value.faults
+        assert len(str(fault)) < 2500
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(f"[x{index}]\n" for index in range(50_000)),
+        "[trainer]\n" + "".join(f"x{index}=1\n" for index in range(50_000)),
+        "[trainer]\n" + "x" * 900_000 + "=1",
+        "[trainer]\nlr='" + "x" * 900_000 + "'",
+        "[dataset]\nname='" + "x" * 900_000 + "'",
+        "[trainer]\nlr=" + "[" * 400_000,
+        "[trainer]\nlr=" + "[" * 300 + "]" * 300,
+        "[" + ".".join("a" * 300_000) + "]",
+        "[trainer]\nepochs=" + "9" * 400,
+        "[trainer]\nepochs=0x" + "f" * 6000,
+        "[trainer.layer_lr]\n" + "".join(f"x{index}='a'\n" for index in range(50_000)),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_a_huge_recipe_is_refused_soon_and_in_few_words(text: str) -> None:
+    began = time.perf_counter()
+    try:
+        _, faults = resolve_layers(REGISTRY, [flags(dataset={"name": "all"}), recipe(text)], ["dataset", "trainer"])
+        error = UsageError(*faults)
+    except UsageError as refused:
+        error = refused
+    assert error.faults
+    assert len(str(error)) < 8000
+    assert time.perf_counter() - began < 5
+
+
+def test_of_many_problems_the_first_are_shown_and_the_others_counted() -> None:
+    with pytest.raises(UsageError, match="… and 12,325 more") as caught:
+        recipe("".join(f"[x{index}]\n" for index in range(12_345)))
+    assert len(caught.value.faults) == 12_345
+    assert len(caught.value.shown) == 21
 
 
 def test_a_recipe_that_its_package_lacks_is_the_packages_fault() -> None:
@@ -60,13 +105,13 @@ def test_a_recipe_that_its_package_lacks_is_the_packages_fault() -> None:
             read_recipe(REGISTRY, name)
 
 
-finite = st.floats(allow_nan=False, allow_infinity=False)
+finite = st.floats(-1e30, 1e30)
 words = st.text(st.characters(exclude_categories=["Cs"]))
 values = st.fixed_dictionaries(
     {},
     optional={
         "number": finite,
-        "whole": st.integers(),
+        "whole": st.integers(-(2**63), 2**63 - 1),
         "switch": st.booleans(),
         "word": words,
         "choice": st.sampled_from(["a", "b"]),

@@ -54,7 +54,9 @@ class ImageSet(Dataset):
     download: bool = option(
         default=False, help="fetch missing files into the cache folder (pip install eb-datasets[download])"
     )
-    source: str | None = option(default=None, help="address of a mirror to download the same files from")
+    source: str | None = option(
+        default=None, help="address of a mirror to download the same files from", reaches_out=True
+    )
 
     @property
     def fetch(self) -> Callable[[Published], None] | None:

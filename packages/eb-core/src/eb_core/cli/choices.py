@@ -12,6 +12,10 @@ from eb_core.registry.recipes import TRAINER
 Options = Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", show_default=False)]
 """Any number of `--…-opt key=value`."""
 
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Files may run code: trust whoever wrote the recipe or the run directory.")
+]
+
 
 def names_of(kind: str) -> Callable[[str], list[str]]:
     """Completion of component names; loads plugins, never torch. It stays silent whatever is broken."""

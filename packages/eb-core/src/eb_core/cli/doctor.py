@@ -4,16 +4,20 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import typer
 
 from eb_core.cli.listing import AsJson
-from eb_core.cli.render import err, guarded, out, print_json, shortened, show_fault
+from eb_core.cli.render import err, guarded, out, print_json, show_fault
 from eb_core.cli.terminal import styled
 from eb_core.registry import KINDS, PLUGIN_API, EbError, Fault, PluginError, Registry
 from eb_core.registry.recipes import read_recipe
+from eb_core.registry.wording import told
+
+SLOW: Final = 1.0
+"""A plugin that takes longer to load, in seconds, is named: every command waits for it."""
 
 
 @guarded
@@ -38,12 +42,22 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
             faults += error.faults
     if as_json:
         plugins = {f"{plugin.distribution}/{plugin.name}": plugin.status for plugin in registry.plugins}
-        print_json({**facts, "plugins": plugins, "checked": checked, "faults": [attrs.asdict(one) for one in faults]})
+        slow = {plugin.module: plugin.seconds for plugin in registry.plugins if plugin.seconds > SLOW}
+        print_json(
+            {
+                **facts,
+                "plugins": plugins,
+                "slow": slow,
+                "checked": checked,
+                "faults": [attrs.asdict(one) for one in faults],
+            }
+        )
     else:
         for name, value in facts.items():
             out.print(f"{name:12} {value}")
         for plugin in registry.plugins:
-            out.print(f"{'plugin':12} {plugin.distribution} {plugin.version}: {plugin.status}")
+            late = f", slow: loaded in {plugin.seconds:.1f} s" if plugin.seconds > SLOW else ""
+            out.print(f"{'plugin':12} {plugin.distribution} {plugin.version}: {plugin.status}{late}")
         out.print(f"{'components':12} {checked} checked, {len(faults)} problems")
         for fault in faults:
             show_fault(fault)
@@ -73,7 +87,7 @@ def _facts() -> dict[str, str]:
         gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
         facts["torch"] = f"{torch.__version__}, {torch.get_num_threads()} threads, {gpu}"
     except Exception as error:  # noqa: BLE001 - a damaged torch raises anything; to say so is this command's task
-        facts["torch"] = f"cannot be used: {type(error).__name__}: {shortened(error)}"
+        facts["torch"] = f"cannot be used: {told(error)}"
     facts["kernels"] = _kernels()
     facts |= {name: value for name, value in sorted(os.environ.items()) if name.startswith("EB_")}
     return facts

@@ -6,7 +6,7 @@ from typing import Annotated
 import attrs
 import typer
 
-from eb_core.cli.choices import layer_from_flags, names_of
+from eb_core.cli.choices import Trust, layer_from_flags, names_of
 from eb_core.cli.listing import AsJson
 from eb_core.cli.render import guarded, out, print_json
 from eb_core.cli.terminal import styled
@@ -22,6 +22,7 @@ def evaluate(
     dataset_opt: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder with data files.", envvar="EB_DATA_DIR")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
+    trust: Trust = False,
     predictions: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write labels, predicted classes and read-outs to FILE.npz.")
     ] = None,
@@ -42,9 +43,9 @@ def evaluate(
         )
     if predictions is not None:
         check_file(predictions, "the predictions", f"--predictions {predictions}")
-    net = load_run(run, registry=registry, device=device)
+    net = load_run(run, registry=registry, device=device, trust=trust)
     if dataset is None:
-        data = load_run_data(run, data_dir=data_dir, registry=registry)
+        data = load_run_data(run, data_dir=data_dir, registry=registry, trust=trust)
     else:
         layer, faults = layer_from_flags({"dataset": dataset}, {"dataset": dataset_opt}, {})
         raise_if_any(faults)

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 import attrs
 import typer
 
-from eb_core.cli.render import guarded, out, print_json, shortened, show_cure, table
+from eb_core.cli.render import guarded, out, print_json, show_cure, table
 from eb_core.cli.terminal import paragraphs, styled
 from eb_core.registry import HOOKS, KINDS, Component, Plugin, Registry, UsageError, did_you_mean, fields, type_name
 from eb_core.registry.options import default_of, option_types
 from eb_core.registry.recipes import TRAINER, TRAINER_TARGET, recipe_text
+from eb_core.registry.wording import shortened
 
 _COLOURS = {"ok": "green", "disabled": "dim", "broken": "red", "incompatible": "yellow", "conflict": "magenta"}
 
@@ -54,7 +55,7 @@ def list_plugins(
     for plugin in registry.plugins:
         for fault in plugin.faults:
             what = f"\n[{_COLOURS[plugin.status]}]{{}}[/] is {{}}: {{}}"
-            out.print(styled(what, plugin.distribution, plugin.status, shortened(fault.what)))
+            out.print(styled(what, plugin.distribution, plugin.status, fault.what))
             show_cure(fault, out)
     out.print(styled("\n[dim]eb describe KIND NAME shows the options of a component.[/]"))
 
@@ -110,6 +111,7 @@ def _show(kind: str, component: Component, cls: type, as_json: bool) -> None:
             "required": default is attrs.NOTHING,
             "range": spec.range(),
             "unit": spec.unit,
+            "reaches_out": spec.reaches_out,
             "help": spec.help,
         }
         for field, spec in fields(cls)
@@ -130,7 +132,8 @@ def _show(kind: str, component: Component, cls: type, as_json: bool) -> None:
         return
     options = table("option", "default", "type", "meaning")
     for row in rows:
-        limits = "; ".join(part for part in (row["range"], row["unit"]) if part)
+        outside = "reaches outside this computer: never from a file without --trust" if row["reaches_out"] else ""
+        limits = "; ".join(part for part in (row["range"], row["unit"], outside) if part)
         default = "none" if row["default"] is None else str(row["default"])
         default = "(must be given)" if row["required"] else default
         options.add_row(

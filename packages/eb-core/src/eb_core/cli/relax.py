@@ -1,12 +1,13 @@
 """`eb relax`: one batch, several dynamics, the same weights and the same start."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from eb_core.cli.choices import Options, component_layer, layer_from_flags, names_of
+from eb_core.cli.choices import Options, Trust, component_layer, layer_from_flags, names_of
 from eb_core.cli.listing import AsJson
 from eb_core.cli.render import err, guarded, out, print_json
 from eb_core.cli.terminal import styled
@@ -52,13 +53,14 @@ def relax(
         typer.Option(min=-1e6, max=1e6, help="Nudge towards the targets this strongly; 0 settles the free phase."),
     ] = 0.0,
     steps: Annotated[int, typer.Option(min=1, max=1_000_000, help="Iterations of every relaxer.")] = 100,
-    batch: Annotated[int, typer.Option(min=1, help="Samples: the first ones of the test split.")] = 32,
+    batch: Annotated[int, typer.Option(min=1, max=10**9, help="Samples: the first ones of the test split.")] = 32,
     repeats: Annotated[int, typer.Option(min=1, max=10_000, help="Timed relaxations of each relaxer.")] = 3,
     seed: Annotated[str | None, typer.Option(metavar="N", help="Seed of fresh weights and of noise.")] = None,
     dtype: Annotated[str, typer.Option(help="float32 or float64; below a residual of 1e-6 float64.")] = "float64",
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 …")] = None,
     threads: Annotated[str | None, typer.Option(metavar="N", help="CPU threads.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder with data files.", envvar="EB_DATA_DIR")] = None,
+    trust: Trust = False,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw energy and residual into FILE.svg or FILE.png.")
     ] = None,
@@ -71,6 +73,8 @@ def relax(
     from eb_core.training.curves import check_plot
 
     registry: Registry = context.obj
+    if not math.isfinite(beta):
+        raise UsageError(f"beta must be finite, not {beta}", origin=f"--beta {beta}", advice="0 settles the free phase")
     if plot:
         check_plot(plot)
     names = {"model": model, "energy": energy, "cost": cost, "dataset": dataset}
@@ -80,8 +84,8 @@ def relax(
     raise_if_any(faults)
     if run is not None:
         _refuse_beside_run(names, options, recipe)
-    made = _configurations(registry, _below(registry, run, recipe), flags, relaxer or [])
-    _settle(registry, run, made, data_dir, dataset, beta, (steps, batch, repeats), plot, as_json)
+    made = _configurations(registry, _below(registry, run, recipe, trust), flags, relaxer or [])
+    _settle(registry, run, made, data_dir, dataset, trust, beta, (steps, batch, repeats), plot, as_json)
 
 
 def _refuse_beside_run(names: dict[str, str | None], options: dict[str, Any], recipe: list[str] | None) -> None:
@@ -95,12 +99,12 @@ def _refuse_beside_run(names: dict[str, str | None], options: dict[str, Any], re
         )
 
 
-def _below(registry: Registry, run: Path | None, recipe: list[str] | None) -> list[Layer]:
+def _below(registry: Registry, run: Path | None, recipe: list[str] | None, trust: bool) -> list[Layer]:
     if run is None:
-        return [read_recipe(registry, one) for one in recipe or []]
+        return [read_recipe(registry, one, trust=trust, typed=("eb", "relax")) for one in recipe or []]
     from eb_core.training.trained import written_recipe
 
-    return [written_recipe(run)]
+    return [written_recipe(run, trust, ("eb", "relax"))]
 
 
 def _configurations(
@@ -131,6 +135,7 @@ def _settle(
     made: dict[str, Configuration],
     data_dir: Path | None,
     dataset: str | None,
+    trust: bool,
     beta: float,
     budget: tuple[int, int, int],
     plot: Path | None,
@@ -147,7 +152,7 @@ def _settle(
     settings, energy, cost = first[TRAINER], first["energy"], first["cost"]
     relaxers = {name: with_budget(one["relaxer"], steps) for name, one in made.items()}
     with cpu_threads(settings.threads), err.status("loading data") as status:
-        data = _data(registry, run, first, data_dir, dataset)
+        data = _data(registry, run, first, data_dir, dataset, trust)
         network = _network(run, first, data)
         weight = next(network.parameters())
         rows = (data.test or data.train).x[:batch].to(weight)
@@ -200,12 +205,17 @@ def _settle(
 
 
 def _data(
-    registry: Registry, run: Path | None, made: Configuration, data_dir: Path | None, dataset: str | None
+    registry: Registry,
+    run: Path | None,
+    made: Configuration,
+    data_dir: Path | None,
+    dataset: str | None,
+    trust: bool,
 ) -> "Data":
     if run is not None and dataset is None:
         from eb_core.training.trained import load_run_data
 
-        return load_run_data(run, data_dir=data_dir, registry=registry)
+        return load_run_data(run, data_dir=data_dir, registry=registry, trust=trust)
     loaded: Data = made["dataset"].load(data_dir)
     return loaded
 

@@ -8,7 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import typer
 from rich.measure import Measurement
@@ -17,16 +17,12 @@ from rich.table import Table
 from eb_core.cli import signals
 from eb_core.cli.terminal import Terminal, paragraphs, styled
 from eb_core.registry import EbError, Fault
+from eb_core.registry.wording import shortened, told
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 TRACEBACK_VARIABLE = "EB_TRACEBACK"
-
-LONGEST: Final = 2_000
-"""Characters of one message that are shown."""
-SHOWN: Final = 5
-"""Lines that are shown of an exception which nobody expected."""
 
 out = Terminal()
 err = Terminal(stderr=True)
@@ -61,29 +57,16 @@ def _finite(value: Any) -> Any:
 
 def show_fault(fault: Fault, console: Terminal = err) -> None:
     """What, where from, what to do."""
-    console.print(styled("[bold red]error:[/] {}", shortened(fault.what)))
+    console.print(styled("[bold red]error:[/] {}", fault.what))
     show_cure(fault, console)
 
 
 def show_cure(fault: Fault, console: Terminal = err) -> None:
     """Where a fault came from, and what to do."""
     if fault.origin:
-        console.print(styled("  [dim]from:[/] {}", shortened(fault.origin)))
+        console.print(styled("  [dim]from:[/] {}", fault.origin))
     if fault.advice:
-        console.print(styled("  [dim]try:[/]  {}", shortened(fault.advice)))
-
-
-def shortened(value: object) -> str:
-    """The text of whatever it is, cut where it is long."""
-    text = _text(value)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]} … ({len(text):,} characters)"
-
-
-def _text(value: object) -> str:
-    try:
-        return str(value)
-    except Exception as error:  # noqa: BLE001 - a stranger's exception: making its text may raise anything
-        return f"(its text cannot be read: {type(error).__name__})"
+        console.print(styled("  [dim]try:[/]  {}", fault.advice))
 
 
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
@@ -119,7 +102,7 @@ def report(error: BaseException) -> int:
 def _faults(error: BaseException) -> Iterator[Fault]:
     """What to say of an error, also of one that nobody expected."""
     if isinstance(error, EbError):
-        yield from error.faults
+        yield from error.shown
         return
     if isinstance(error, BaseExceptionGroup):
         for part in error.exceptions:
@@ -127,15 +110,14 @@ def _faults(error: BaseException) -> Iterator[Fault]:
         return
     frames = traceback.extract_tb(error.__traceback__, limit=-1)
     origin = f"{frames[0].filename}, line {frames[0].lineno}" if frames else ""
-    lines = _text(error).splitlines()
-    text = " ".join(" ".join(lines[:SHOWN]).split()) + (f" … ({len(lines)} lines)" if len(lines) > SHOWN else "")
+    text = told(error)
     if isinstance(error, MemoryError) or any(sign in text for sign in _OUT_OF_MEMORY):
         yield Fault(f"not enough memory: {text}", origin, "take a smaller batch_size or a smaller model")
     elif isinstance(error, OSError) and error.strerror:
         name = "" if error.filename is None else f": {os.fsdecode(error.filename)}"
         yield Fault(f"{error.strerror}{name}", origin, _CURES.get(error.errno or 0, _WHOLE_WAY))
     else:
-        yield Fault(f"{type(error).__name__}: {text}", origin, _WHOLE_WAY)
+        yield Fault(text, origin, _WHOLE_WAY)
 
 
 _OUT_OF_MEMORY = ("can't allocate memory", "CUDA out of memory")
@@ -152,4 +134,4 @@ def _show_notes(error: BaseException) -> None:
     """What was noted on the way up: where the weights so far are, say."""
     notes = getattr(error, "__notes__", ())
     for note in notes if isinstance(notes, list) else ():
-        err.print(shortened(note))
+        err.print(shortened(str(note)))

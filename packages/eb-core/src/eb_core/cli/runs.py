@@ -7,10 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from eb_core.cli.listing import AsJson
-from eb_core.cli.render import err, guarded, out, print_json, print_wide, shortened, table
+from eb_core.cli.render import err, guarded, out, print_json, print_wide, table
 from eb_core.cli.terminal import styled
 from eb_core.registry import UsageError
 from eb_core.registry.commands import command
+from eb_core.registry.wording import shortened
 
 _COLOURS = {"finished": "green", "running": "cyan", "interrupted": "yellow", "failed": "red", "killed": "magenta"}
 
@@ -89,7 +90,7 @@ def compare(
 
 
 def _text(value: Any) -> str:
-    return "-" if value is None else shortened(value)
+    return "-" if value is None else shortened(str(value))
 
 
 def _share(value: float | None) -> str:

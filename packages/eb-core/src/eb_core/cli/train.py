@@ -13,7 +13,7 @@ import attrs
 import typer
 from rich.text import Text
 
-from eb_core.cli.choices import Options, layer_from_flags, names_of
+from eb_core.cli.choices import Options, Trust, layer_from_flags, names_of
 from eb_core.cli.render import err, guarded, out, print_json, table
 from eb_core.cli.streams import excuse_lost_stdout
 from eb_core.cli.terminal import Terminal, styled
@@ -24,7 +24,7 @@ from eb_core.registry.recipes import TRAINER
 if TYPE_CHECKING:
     from eb_core.training.execute import TrainingResult
 
-WITH_RESUME = ("resume", "take_over", "data_dir", "predictions", "as_json")
+WITH_RESUME = ("resume", "take_over", "data_dir", "predictions", "as_json", "trust")
 """What may be typed beside --resume: nothing that would change the run."""
 
 
@@ -71,6 +71,7 @@ def train(
     take_over: Annotated[
         bool, typer.Option("--take-over", help="With --resume: though another host says that it writes the run.")
     ] = False,
+    trust: Trust = False,
     predictions: Annotated[
         bool, typer.Option("--predictions", help="Also write predictions.npz: read-outs of the test split.")
     ] = False,
@@ -88,7 +89,7 @@ def train(
     registry: Registry = context.obj
     if resume is not None:
         _refuse_settings(context)
-        report = _resumed(registry, resume, take_over, data_dir, predictions, as_json)
+        report = _resumed(registry, resume, trust, take_over, data_dir, predictions, as_json)
         if as_json:
             print_json(report)
         return
@@ -105,19 +106,19 @@ def train(
     layers = []
     for one in recipe or []:
         with gathered(errors):
-            layers.append(read_recipe(registry, one))
+            layers.append(read_recipe(registry, one, trust=trust))
     if not dry_run:
         with gathered(errors):
             Run.check_folder(output)
     with gathered(errors):
         configuration = configure(registry, [*layers, flags])
+        runs = [_with_seed(configuration, index) for index in range(seeds)]
     raise_together(errors)
     if dry_run:
         _show_configuration(configuration, as_json)
         return
     results = []
-    for index in range(seeds):
-        seeded = _with_seed(configuration, configuration[TRAINER].seed + index)
+    for seeded in runs:
         work = functools.partial(run_training, seeded, registry, data_dir=data_dir, out=output, predictions=predictions)
         results.append(_shown(seeded, work, data_dir, as_json))
     summary = _over_seeds(results)
@@ -144,11 +145,17 @@ def _refuse_settings(context: typer.Context) -> None:
 
 
 def _resumed(
-    registry: Registry, path: Path, take_over: bool, data_dir: Path | None, predictions: bool, as_json: bool
+    registry: Registry,
+    path: Path,
+    trust: bool,
+    take_over: bool,
+    data_dir: Path | None,
+    predictions: bool,
+    as_json: bool,
 ) -> Any:
     from eb_core.training.resume import find_stopped, go_on
 
-    with find_stopped(path, registry, take_over=take_over) as stopped:
+    with find_stopped(path, registry, trust=trust, take_over=take_over) as stopped:
         configuration = attrs.evolve(stopped.configuration, notes=stopped.differences)
         at = stopped.position
         (err if as_json else out).print(
@@ -212,13 +219,16 @@ def notices_on(console: Terminal) -> Iterator[None]:
         yield
 
 
-def _with_seed(configuration: Configuration, seed: int) -> Configuration:
+def _with_seed(configuration: Configuration, index: int) -> Configuration:
+    """The same run with the seed that is `index` higher."""
     section = configuration.sections[TRAINER]
-    changed = attrs.evolve(
-        section,
-        values={**section.values, "seed": (seed, section.values["seed"][1])},
-        instance=attrs.evolve(section.instance, seed=seed),
-    )
+    seed = section.instance.seed + index
+    try:
+        instance = attrs.evolve(section.instance, seed=seed)
+    except ValueError as error:
+        raise UsageError(str(error), origin="--seeds", advice="begin with a lower seed") from None
+    values = {**section.values, "seed": (seed, section.values["seed"][1])}
+    changed = attrs.evolve(section, values=values, instance=instance)
     return attrs.evolve(configuration, sections={**configuration.sections, TRAINER: changed})
 
 

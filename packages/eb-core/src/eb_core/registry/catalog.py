@@ -3,14 +3,12 @@
 Not installed, broken, disabled, incompatible, in conflict and misspelt are different messages.
 """
 
-import contextlib
 import importlib
 import os
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+import shlex
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from importlib.metadata import EntryPoint
-from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
@@ -18,54 +16,15 @@ import attrs
 from eb_core.registry.component import HOOKS, KINDS, Component
 from eb_core.registry.discovery import Plugin, PluginFilter, canonical, discover
 from eb_core.registry.errors import Fault, PluginError, UsageError, did_you_mean
+from eb_core.registry.foreign import foreign
 from eb_core.registry.options import option_types
+from eb_core.registry.providers import PROVIDERS
+from eb_core.registry.wording import shown, told
 
 PREFER_VARIABLE: Final = "EB_PLUGINS_PREFER"
 
-PROVIDERS: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
-    {
-        ("energy", "hopfield"): "eb-dynamics-hopfield",
-        ("relaxer", "hopfield"): "eb-dynamics-hopfield",
-        ("relaxer", "hopfield-sync"): "eb-dynamics-hopfield",
-        ("relaxer", "gradient-flow"): "eb-dynamics-hopfield",
-        ("relaxer", "csb"): "eb-dynamics-csb",
-        ("recipe", "csb-paper"): "eb-dynamics-csb",
-        ("energy", "oim"): "eb-dynamics-oim",
-        ("relaxer", "oim"): "eb-dynamics-oim",
-        ("relaxer", "oim-heavy-ball"): "eb-dynamics-oim",
-        ("relaxer", "oim-block"): "eb-dynamics-oim",
-        ("relaxer", "oim-newton"): "eb-dynamics-oim",
-        ("recipe", "oim"): "eb-dynamics-oim",
-        ("recipe", "oim-paper"): "eb-dynamics-oim",
-        ("energy", "cim"): "eb-dynamics-cim",
-        ("relaxer", "cim"): "eb-dynamics-cim",
-        ("relaxer", "cim-block"): "eb-dynamics-cim",
-        ("relaxer", "adam"): "eb-dynamics-cim",
-        ("recipe", "cim"): "eb-dynamics-cim",
-        ("model", "mlp"): "eb-models",
-        ("model", "dchn"): "eb-models",
-        ("model", "dchn4"): "eb-models",
-        ("recipe", "dchn4"): "eb-models",
-        ("recipe", "dchn4-paper"): "eb-models",
-        ("recipe", "dchn4-cifar10"): "eb-models",
-        ("recipe", "dchn4-cifar100"): "eb-models",
-        ("recipe", "mlp"): "eb-models",
-        ("recipe", "mnist"): "eb-models",
-        ("rule", "c-ep"): "eb-rules",
-        ("rule", "p-ep"): "eb-rules",
-        ("rule", "n-ep"): "eb-rules",
-        ("dataset", "digits"): "eb-datasets",
-        ("dataset", "mnist"): "eb-datasets",
-        ("dataset", "mnist-100"): "eb-datasets",
-        ("dataset", "fashion-mnist"): "eb-datasets",
-        ("dataset", "cifar10"): "eb-datasets",
-        ("dataset", "cifar100"): "eb-datasets",
-        ("dataset", "svhn"): "eb-datasets",
-        ("dataset", "npz"): "eb-datasets",
-        ("dataset", "csv"): "eb-datasets",
-    }
-)
-"""Which package of the suite brings a well-known name, so that a missing one can be named."""
+OWN_ARRAYS: Final = "eb_core.things.data:OwnArrays"
+"""What a recipe says of arrays that were given in Python; nobody can ask for it, so it is not on offer."""
 
 
 @attrs.frozen
@@ -182,6 +141,11 @@ class Registry:
             )
         raise self._missing(kind, name, origin)
 
+    def knows(self, kind: str, component: Component) -> bool:
+        """Whether an installed package has put the code of this component on offer."""
+        targets = {offer.component.target for offer in self.offers(kind)}
+        return component.target in targets or component.target == OWN_ARRAYS
+
     def _missing(self, kind: str, name: str, origin: str) -> UsageError | PluginError:
         stated = name.partition(":")[0] if ":" in name else ""
         provider = stated or PROVIDERS.get((kind, name), "")
@@ -199,19 +163,20 @@ class Registry:
                 f"{kind} '{name}' is not installed", origin=origin, advice=f"pip install {provider}, which brings it"
             )
         known = [offer.qualified for offer in self.offers(kind)] if stated else self.names(kind)
-        advice = did_you_mean(name, known)
+        advice = _path_advice(kind, name, self.names(kind)) or did_you_mean(name, known)
         lame = [f"{plugin.distribution} is {plugin.status}" for plugin in self._found if plugin.status in _NOT_USABLE]
         if lame:
             advice += " (" + "; ".join(lame) + ": see 'eb doctor')"
-        return UsageError(f"no {kind} is called '{name}'", origin=origin, advice=advice)
+        return UsageError(f"no {kind} is called {shown(name)}", origin=origin, advice=advice)
 
     def _from_import_path(self, kind: str, name: str, origin: str) -> Component:
         component = Component("own", name)
         if component.problem(kind):
             raise UsageError(
-                f"no {kind} is called '{name}'",
+                f"no {kind} is called {shown(name)}",
                 origin=origin,
-                advice="write NAME, PACKAGE:NAME or an importable 'package.module:Class'",
+                advice=_path_advice(kind, name, self.names(kind))
+                or "write NAME, PACKAGE:NAME or an importable 'package.module:Class'",
             )
         return attrs.evolve(component, name=name)
 
@@ -223,24 +188,24 @@ class Registry:
         """
         origin = f"target {component.target} of {kind} '{component.name}'"
         try:
-            with contextlib.redirect_stdout(sys.stderr):
+            contract = resolve(KINDS[kind])  # first, so that the time to import torch is not the plugin's
+            with foreign(f"{kind} '{component.name}' to be imported ({component.target})"):
                 loaded = resolve(component.target)
+                flaw = _flaw(loaded) if isinstance(loaded, type) else None
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             raise PluginError(
-                f"{kind} '{component.name}' cannot be imported: {type(error).__name__}: {error}",
+                f"{kind} '{component.name}' cannot be imported: {told(error)}",
                 origin=origin,
                 advice="mend the module, or install what it needs",
             ) from error
-        contract = resolve(KINDS[kind])
         if not (isinstance(loaded, type) and issubclass(loaded, contract)):
             raise PluginError(
                 f"{component.target} is not a subclass of {contract.__name__}",
                 origin=origin,
                 advice=f"derive it from eb_core.{contract.__name__}",
             )
-        flaw = _flaw(loaded)
         if flaw:
             raise PluginError(f"{component.target} cannot be used: {flaw}", origin=origin, advice="mend the class")
         return loaded
@@ -263,8 +228,21 @@ def _flaw(cls: type[Any]) -> str | None:
     try:
         names = option_types(cls)
     except Exception as error:  # noqa: BLE001 - annotations are evaluated here: anything may be raised
-        return f"the type of an option cannot be read: {type(error).__name__}: {error}"
+        return f"the type of an option cannot be read: {told(error)}"
     return "an option must not be called 'name', which is the component's own" if "name" in names else None
+
+
+def _path_advice(kind: str, name: str, known: list[str]) -> str:
+    """What to write where a file was named in place of a component: its suffix is the name of who reads it."""
+    suffix = name.rpartition(".")[2].lower()
+    if suffix == "toml":
+        return f"a recipe is given with --recipe {shlex.quote(name)}"
+    if kind == "recipe" and ("/" in name or os.sep in name):
+        return "the name of a recipe file ends in .toml: that of a run is RUN/recipe.toml"
+    reader = suffix if suffix in known else "csv"
+    if kind == "dataset" and ((suffix in known and suffix != name.lower()) or os.path.isfile(name)):
+        return f"read a file with --dataset {reader} --dataset-opt {shlex.quote('file=' + name)}"
+    return ""
 
 
 _NOT_USABLE = ("broken", "incompatible", "disabled")

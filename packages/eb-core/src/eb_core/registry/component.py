@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import attrs
 
+from eb_core.registry.wording import shown
+
 PLUGIN_API: Final = "0.1"
 """Version of the plugin API (hooks, records, contracts), apart from the version of eb-core itself."""
 
@@ -65,16 +67,16 @@ class Component:
         """Why this record cannot be used as a `kind`, or None."""
         for field in ("name", "target", "summary"):
             if not isinstance(getattr(self, field), str):
-                return f"{field} of {self.name!r} must be a string, not {getattr(self, field)!r}"
+                return f"{field} of {shown(self.name)} must be a string, not {shown(getattr(self, field))}"
         if not _NAME.fullmatch(self.name):
-            return f"name {self.name!r} must be lower-case words joined by hyphens"
+            return f"name {shown(self.name)} must be lower-case words joined by hyphens"
         pattern, shape = (
             (_FILE_TARGET, "package:path.toml") if kind == "recipe" else (_CLASS_TARGET, "package.module:Class")
         )
         if not pattern.fullmatch(self.target):
-            return f"target {self.target!r} of {self.name!r} must look like '{shape}'"
+            return f"target {shown(self.target)} of {shown(self.name)} must look like '{shape}'"
         if not isinstance(self.preset, Mapping) or not all(isinstance(key, str) for key in self.preset):
-            return f"preset of {self.name!r} must map names of options to values, not {self.preset!r}"
+            return f"preset of {shown(self.name)} must map names of options to values, not {shown(self.preset)}"
         if not isinstance(self.recipe, str | None):
-            return f"recipe of {self.name!r} must be the name of a recipe, not {self.recipe!r}"
+            return f"recipe of {shown(self.name)} must be the name of a recipe, not {shown(self.recipe)}"
         return None

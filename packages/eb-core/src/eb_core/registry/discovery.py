@@ -8,11 +8,11 @@ the list with its error and harms nobody. Allow- and deny-lists are applied befo
 import contextlib
 import os
 import re
-import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import partial
-from importlib.metadata import EntryPoint, distributions, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from types import MappingProxyType
 from typing import Final, Literal, TypeVar
 
@@ -22,6 +22,8 @@ import pluggy
 from eb_core.registry import hookspecs
 from eb_core.registry.component import HOOKS, PLUGIN_API, Component
 from eb_core.registry.errors import Fault, did_you_mean
+from eb_core.registry.foreign import foreign
+from eb_core.registry.wording import shown, told
 
 GROUP: Final = "eb.plugins"
 ALLOW_VARIABLE: Final = "EB_PLUGINS_ALLOW"
@@ -42,6 +44,7 @@ class Plugin:
             (plugin API), `conflict` (a name that another plugin offers too).
         components: what it offers, by kind. A plugin with one broken hook keeps the others.
         faults: what went wrong, with origin and advice.
+        seconds: what it took to load it.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Plugin:
     status: Status
     components: Mapping[str, tuple[Component, ...]] = MappingProxyType({})
     faults: tuple[Fault, ...] = ()
+    seconds: float = attrs.field(default=0.0, eq=False)
 
 
 @attrs.frozen
@@ -114,20 +118,41 @@ def _installed() -> tuple[Iterable[EntryPoint], list[Plugin]]:
         return entry_points(group=GROUP), []
     found: list[EntryPoint] = []
     unreadable = []
-    once = {canonical(one.name or ""): one for one in reversed([*distributions()])}  # the first on the path wins
+    once: dict[str, Distribution] = {}
+    for index, one in enumerate(distributions()):
+        once.setdefault(canonical(_said_of(one, "name") or f"?{index}"), one)  # the first on the path wins
     for one in once.values():
         try:
             found += one.entry_points.select(group=GROUP)
         except Exception as error:  # noqa: BLE001 - the call above ends here; now it hides nobody else
-            if GROUP in (one.read_text("entry_points.txt") or ""):
-                fault = Fault(f"its entry points cannot be read: {error}", "entry_points.txt", "install it again")
-                unreadable.append(Plugin("?", one.name or "?", one.version or "?", "?", "broken", faults=(fault,)))
+            if _declares_plugins(one):
+                fault = Fault(f"its entry points cannot be read: {told(error)}", "entry_points.txt", "install it again")
+                name, version = _said_of(one, "name") or "?", _said_of(one, "version") or "?"
+                unreadable.append(Plugin("?", name, version, "?", "broken", faults=(fault,)))
     return found, unreadable
 
 
+def _said_of(distribution: Distribution | None, field: Literal["name", "version"]) -> str:
+    """What the metadata of a package say, as far as they can be read."""
+    try:
+        return str(getattr(distribution, field) or "")
+    except Exception:  # noqa: BLE001 - metadata that are damaged raise anything
+        return ""
+
+
+def _declares_plugins(distribution: Distribution) -> bool:
+    """Whether entry points that cannot be read are ours."""
+    try:
+        return GROUP in (distribution.read_text("entry_points.txt") or "")
+    except UnicodeDecodeError as error:
+        return GROUP.encode() in error.object
+    except Exception:  # noqa: BLE001 - nobody knows whose they are
+        return False
+
+
 def _load(point: EntryPoint, plugin_filter: PluginFilter) -> Plugin:
-    distribution = (point.dist and point.dist.name) or point.value.partition(":")[0].partition(".")[0]
-    version = (point.dist and point.dist.version) or "?"
+    distribution = _said_of(point.dist, "name") or point.value.partition(":")[0].partition(".")[0].strip() or "?"
+    version = _said_of(point.dist, "version") or "?"
 
     def plugin(status: Status, *faults: Fault, components: Mapping[str, tuple[Component, ...]] | None = None) -> Plugin:
         return Plugin(point.name, distribution, version, point.value, status, components or {}, faults)
@@ -136,6 +161,19 @@ def _load(point: EntryPoint, plugin_filter: PluginFilter) -> Plugin:
     if refusal:
         return plugin("disabled", refusal)
     origin = f"plugin '{point.name}' of {distribution}"
+    began = time.perf_counter()
+
+    def load() -> Plugin:
+        with foreign(origin, f"{DENY_VARIABLE}={distribution} leaves it out"):
+            return _imported(point, plugin, origin)
+
+    loaded, fault = _guarded(load, "loading it", origin)
+    return attrs.evolve(loaded or plugin("broken", *([fault] if fault else [])), seconds=time.perf_counter() - began)
+
+
+def _imported(point: EntryPoint, plugin: Callable[..., Plugin], origin: str) -> Plugin:
+    if not EntryPoint.pattern.fullmatch(point.value):
+        return plugin("broken", Fault(f"its entry point {shown(point.value)} is no module", origin, "mend the package"))
     module, fault = _guarded(point.load, f"import of {point.value}", origin)
     if fault:
         return plugin("broken", fault)
@@ -149,23 +187,16 @@ def _load(point: EntryPoint, plugin_filter: PluginFilter) -> Plugin:
 
 
 def _guarded(call: Callable[[], T], what: str, origin: str) -> tuple[T, None] | tuple[None, Fault]:
-    """Result of `call`, or the fault it met. SystemExit counts; Ctrl-C goes through.
-
-    What the plugin prints goes to stderr: stdout belongs to the command.
-    """
+    """Result of `call`, or the fault it met. SystemExit counts; Ctrl-C goes through."""
     try:
-        with contextlib.redirect_stdout(sys.stderr):
-            return call(), None
+        return call(), None
     except KeyboardInterrupt:
         raise
     except ModuleNotFoundError as error:
         advice = f"install the missing module '{error.name}', or the package that brings it"
-        return None, Fault(f"{what} failed: {error}", origin, advice)
+        return None, Fault(f"{what} failed: {told(error)}", origin, advice)
     except BaseException as error:  # noqa: BLE001 - whatever a plugin raises is reported, not passed on
-        text = " ".join(str(error).split())
-        return None, Fault(
-            f"{what} failed: {type(error).__name__}: {text}", origin, "report it to the plugin's authors"
-        )
+        return None, Fault(f"{what} failed: {told(error)}", origin, "report it to the plugin's authors")
 
 
 def _api_fault(module: object, point: EntryPoint) -> Fault | None:
@@ -179,7 +210,7 @@ def _api_fault(module: object, point: EntryPoint) -> Fault | None:
     try:
         major, minor = (int(part) for part in str(declared).split("."))
     except ValueError:
-        return Fault(f"plugin API {declared!r} is not 'major.minor'", origin, f'write "{PLUGIN_API}"')
+        return Fault(f"plugin API {shown(declared)} is not 'major.minor'", origin, f'write "{PLUGIN_API}"')
     if major == ours[0] and minor <= ours[1]:
         return None
     newer = (major, minor) > ours
@@ -237,7 +268,7 @@ def _validated(
     good = [*earlier]
     faults = []
     for record in returned:
-        problem = record.problem(kind) if isinstance(record, Component) else f"{record!r} is not a Component"
+        problem = record.problem(kind) if isinstance(record, Component) else f"{shown(record)} is not a Component"
         if not problem and record.name in {one.name for one in good}:
             problem = f"it offers '{record.name}' twice"
         if problem:

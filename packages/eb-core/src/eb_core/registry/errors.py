@@ -6,18 +6,28 @@ recipe can be checked and all its problems reported at once, and the exit code o
 
 import contextlib
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 import attrs
+
+from eb_core.registry.wording import shortened, shown
+
+SHOWN: Final = 20
+"""So many problems are shown at one place; of more, only the number."""
 
 
 @attrs.frozen
 class Fault:
-    """One problem: `what` happened, `origin` (flag, file, plugin) it came from, `advice` on what to do."""
+    """One problem: `what` happened, `origin` (flag, file, plugin) it came from, `advice` on what to do.
 
-    what: str
-    origin: str = ""
-    advice: str = ""
+    Each is one line, and shortened where it is too long to be read.
+    """
+
+    what: str = attrs.field(converter=shortened)
+    origin: str = attrs.field(default="", converter=shortened)
+    advice: str = attrs.field(default="", converter=shortened)
 
     def __str__(self) -> str:
         lines = [self.what]
@@ -37,7 +47,13 @@ class EbError(Exception):
         self.faults: tuple[Fault, ...] = tuple(
             Fault(fault, origin, advice) if isinstance(fault, str) else fault for fault in faults
         )
-        super().__init__("\n".join(str(fault) for fault in self.faults))
+        super().__init__("\n".join(map(str, self.shown)))
+
+    @property
+    def shown(self) -> tuple[Fault, ...]:
+        """The first faults, and the number of the others where there are too many to be read."""
+        rest = len(self.faults) - SHOWN
+        return self.faults if rest <= 1 else (*self.faults[:SHOWN], Fault(f"… and {rest:,} more"))
 
     def __reduce__(self) -> tuple[type["EbError"], tuple[Fault, ...]]:
         return type(self), self.faults
@@ -84,11 +100,21 @@ def raise_together(errors: Sequence[EbError]) -> None:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Advice for a misspelt `name`: the nearest known names, or the whole list when none is near."""
-    names = sorted(set(known))
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.55)
+    """Advice for a misspelt `name`: the nearest known names, or the whole list when none is near.
+
+    `C-EP`, `c_ep` and `c ep` are as near to `c-ep` as can be.
+    """
+    plain: dict[str, list[str]] = {}
+    for one in sorted(set(known)):
+        plain.setdefault(_plain(one), []).append(one)
+    meant = _plain(name)
+    near = [meant] if meant in plain else difflib.get_close_matches(meant, plain, n=3, cutoff=0.55)
     if near:
-        return "did you mean " + " or ".join(f"'{one}'" for one in near) + "?"
-    if names:
-        return "known: " + ", ".join(names)
+        return "did you mean " + " or ".join(shown(one) for key in near for one in plain[key]) + "?"
+    if plain:
+        return "known: " + ", ".join(one for names in plain.values() for one in names)
     return "nothing of this kind is installed"
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]+", "-", name.strip().casefold())

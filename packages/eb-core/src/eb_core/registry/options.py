@@ -5,22 +5,27 @@
         dt: float = option(default=0.5, help="step of the explicit Euler scheme", unit="time constants", gt=0, le=2)
 
 `configurable` makes a frozen, keyword-only attrs class. attrs checks no types by itself, and its bounds
-accept True and inf; here bool is no number, a number is finite, and a wrong value names the option.
+accept True and inf; here bool is no number, a number is finite and is one that the machine can reckon with (a whole
+one in 64 bits, any other up to 1e30), and a wrong value names the option.
 """
 
 import math
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, TypeVar, Union, dataclass_transform, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, TypeVar, Union, dataclass_transform, get_args, get_origin, get_type_hints
 
 import attrs
 
-from eb_core.registry.errors import Fault, did_you_mean
+from eb_core.registry.errors import SHOWN, Fault, did_you_mean
 from eb_core.registry.text import Text, arms_of
+from eb_core.registry.wording import shown
 
 T = TypeVar("T")
 _METADATA = "eb.option"
+
+LARGEST: Final = 1e30
+"""No number is larger: weights and states are in single precision, which ends at 3.4e38, and are multiplied by it."""
 
 
 @attrs.frozen
@@ -33,6 +38,7 @@ class OptionSpec:
     ge: float | None = None
     lt: float | None = None
     le: float | None = None
+    reaches_out: bool = False
 
     def range(self) -> str:
         """Bounds in words, such as `> 0, <= 1`."""
@@ -58,13 +64,18 @@ def option(
     ge: float | None = None,
     lt: float | None = None,
     le: float | None = None,
+    reaches_out: bool = False,
 ) -> Any:
     """One setting of a component: its default, what it means, its unit and its range.
 
     The type comes from the annotation: bool, int, float, str, `Literal[...]`, `tuple[T, ...]`,
     `Mapping[str, T]`, or any of them `| None`. Bounds hold for every number inside.
+
+    Args:
+        reaches_out: it says with whom to speak outside this computer, such as a URL or the address of a chip. A recipe
+            or a run directory may not set it to anything but its default unless the user trusts it.
     """
-    spec = OptionSpec(help, unit, gt, ge, lt, le)
+    spec = OptionSpec(help, unit, gt, ge, lt, le, reaches_out)
     factory = {"factory": lambda: default} if isinstance(default, Mapping) else {"default": default}
     return attrs.field(
         **factory,
@@ -83,7 +94,7 @@ def _convert(value: Any, instance: object, field: "attrs.Attribute[Any]") -> Any
     try:
         return conform(value, option_types(type(instance))[field.name], field.metadata[_METADATA])
     except ValueError as error:
-        raise ValueError(f"{type(instance).__name__}({field.name}={value!r}): {error}") from None
+        raise ValueError(f"{type(instance).__name__}({field.name}={shown(value)}): {error}") from None
 
 
 def option_types(cls: type) -> dict[str, Any]:
@@ -101,15 +112,16 @@ def conform(value: Any, kind: Any, spec: OptionSpec) -> Any:
         return _first_fit(value, inner, kind, spec)
     if origin is Literal:
         if (type(value), value) not in [(type(choice), choice) for choice in get_args(kind)]:
-            raise ValueError(f"must be {type_name(kind)}; {did_you_mean(str(value), map(str, get_args(kind)))}")
+            word = value if isinstance(value, str) else shown(value)
+            raise ValueError(f"must be {type_name(kind)}; {did_you_mean(word, map(str, get_args(kind)))}")
         return value
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
-            raise ValueError(f"must be {type_name(kind)}, not {value!r}")
+            raise ValueError(f"must be {type_name(kind)}, not {shown(value)}")
         return tuple(conform(one, get_args(kind)[0], spec) for one in value)
     if isinstance(origin, type) and issubclass(origin, Mapping):
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-            raise ValueError(f"must be {type_name(kind)}, not {value!r}")
+            raise ValueError(f"must be {type_name(kind)}, not {shown(value)}")
         return {key: conform(one, get_args(kind)[1], spec) for key, one in value.items()}
     return _scalar(value, kind, spec)
 
@@ -121,7 +133,7 @@ def _first_fit(value: Any, arms: list[Any], kind: Any, spec: OptionSpec) -> Any:
             return conform(value, arm, spec)
         except ValueError as error:
             errors.append(str(error))
-    raise ValueError(errors[0] if len(errors) == 1 else f"must be {type_name(kind)}, not {value!r}")
+    raise ValueError(errors[0] if len(errors) == 1 else f"must be {type_name(kind)}, not {shown(value)}")
 
 
 def _scalar(value: Any, kind: Any, spec: OptionSpec) -> Any:
@@ -133,23 +145,18 @@ def _scalar(value: Any, kind: Any, spec: OptionSpec) -> Any:
         str: isinstance(value, str),
     }
     if kind not in fits:
-        raise ValueError(f"options of type {kind!r} are not supported")
+        raise ValueError(f"options of type {shown(kind)} are not supported")
     if not fits[kind]:
-        raise ValueError(f"must be {type_name(kind)}, not {value!r}")
-    if kind in (int, float):
-        if not _is_finite(value, kind):
-            raise ValueError(f"must be finite, not {value!r}")
-        if not spec.admits(value):
-            raise ValueError(f"must be {spec.range()}, not {value!r}")
+        raise ValueError(f"must be {type_name(kind)}, not {shown(value)}")
+    if kind is int and not -(2**63) <= value < 2**63:
+        raise ValueError(f"must be a whole number of at most 64 bits, not {shown(value)}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"must be finite, not {shown(value)}")
+    if kind is float and abs(value) > LARGEST:
+        raise ValueError(f"must be at most {LARGEST:g} in size, not {shown(value)}")
+    if kind in (int, float) and not spec.admits(value):
+        raise ValueError(f"must be {spec.range()}, not {shown(value)}")
     return kind(value)
-
-
-def _is_finite(value: float, kind: type) -> bool:
-    """Whether a number can be held by `kind`: a whole number can be too large for a float."""
-    try:
-        return kind is int or math.isfinite(value)
-    except OverflowError:
-        return False
 
 
 def _may_be_empty(kind: Any) -> bool:
@@ -188,9 +195,13 @@ def default_of(field: "attrs.Attribute[Any]") -> Any:
 
 
 def structure(
-    cls: Callable[..., T], values: Mapping[str, tuple[Any, str]], owner: str
+    cls: Callable[..., T], values: Mapping[str, tuple[Any, str]], owner: str, doubted: Mapping[str, str] = {}
 ) -> tuple[T | None, dict[str, Any], list[Fault]]:
     """Build `cls` from `{option: (value, origin)}`, reporting every problem instead of the first.
+
+    Args:
+        doubted: option -> how to vouch for its value, where it comes from a file that nobody has vouched for. Such a
+            value must not reach outside this computer.
 
     Returns:
         the instance (None if anything is wrong), the values of all its options, and the faults.
@@ -198,8 +209,8 @@ def structure(
     known = {field.name: (field, spec) for field, spec in fields(typing.cast(type, cls))}
     kinds = option_types(typing.cast(type, cls))
     faults = [
-        Fault(f"{owner} has no option '{name}'", origin, did_you_mean(name, known))
-        for name, (_, origin) in values.items()
+        Fault(f"{owner} has no option {shown(name)}", origin, did_you_mean(name, known) if index < SHOWN else "")
+        for index, (name, (_, origin)) in enumerate(values.items())
         if name not in known
     ]
     good: dict[str, Any] = {}
@@ -217,6 +228,10 @@ def structure(
             good[name] = conform(value, kinds[name], spec)
         except ValueError as error:
             faults.append(Fault(f"option '{name}' of {owner} {error}", origin, spec.help))
+            continue
+        if spec.reaches_out and name in doubted and good[name] != default_of(field):
+            what = f"option '{name}' of {owner} reaches outside this computer: no file may set it by itself"
+            faults.append(Fault(what, origin, f"if you trust whoever wrote it: {doubted[name]}"))
     if faults:
         return None, good, faults
     try:

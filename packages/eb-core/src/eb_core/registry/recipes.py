@@ -13,7 +13,7 @@ epochs = 10
 """
 
 import importlib.resources
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -23,9 +23,12 @@ import tomli
 import tomli_w
 
 from eb_core.registry.catalog import Registry
+from eb_core.registry.commands import command
 from eb_core.registry.component import KINDS, Component
-from eb_core.registry.errors import Fault, PluginError, UsageError, did_you_mean
+from eb_core.registry.errors import SHOWN, Fault, PluginError, UsageError, did_you_mean
+from eb_core.registry.foreign import foreign
 from eb_core.registry.options import default_of
+from eb_core.registry.wording import told
 
 TRAINER: Final = "trainer"
 TRAINER_TARGET: Final = "eb_core.training.settings:TrainerSettings"
@@ -44,6 +47,12 @@ BUILT_IN: Final[Mapping[str, str]] = MappingProxyType(
 )
 """What a run uses where neither a recipe nor the command names a component."""
 
+LARGEST_FILE: Final = 1_000_000
+"""No recipe file is larger than that, in bytes."""
+
+VOUCH: Final = "--trust (in Python: trust=True)"
+"""How to vouch for a file."""
+
 Values = dict[str, tuple[Any, str]]
 """Option name -> (value, origin in words)."""
 
@@ -54,11 +63,15 @@ class Layer:
 
     Args:
         is_recipe: a recipe that names its model stands by itself: the model's default recipe is left out.
+        vouch: how to vouch for a layer that was read from a file, which may be a stranger's: its names must be
+            registered and its options stay within this computer. Empty for what is trusted: typed, written in Python,
+            brought by an installed package, or vouched for.
     """
 
     sections: Mapping[str, Values] = attrs.field(factory=dict)
     instances: Mapping[str, Any] = attrs.field(factory=dict)
     is_recipe: bool = False
+    vouch: str = ""
 
     def name_of(self, kind: str) -> str | None:
         """The component that this layer names for a kind."""
@@ -112,24 +125,37 @@ class Configuration:
         }
 
 
-def read_recipe(registry: Registry, name: str) -> Layer:
+def read_recipe(registry: Registry, name: str, *, trust: bool = False, typed: Sequence[str] = ("eb", "train")) -> Layer:
     """The recipe called `name`, or the one in the file at the path `name` (ends in .toml).
+
+    Args:
+        trust: the user vouches for whoever wrote the file; a recipe that a package brings needs no such word.
+        typed: what a user types before `--recipe`, for the advice.
 
     Raises:
         UsageError: no such recipe or file, no TOML, or unknown sections (all of them are named).
     """
-    if name.endswith(".toml"):
-        path, origin = Path(name), name
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(
-                f"recipe file cannot be read: {error}", origin=f"--recipe {name}", advice="check the path"
-            ) from None
-    else:
-        origin = f"recipe '{name}'"
-        text = recipe_text(registry.find("recipe", name, f"--recipe {name}"))
-    return parse_recipe(text, origin)
+    if name.lower().endswith(".toml"):
+        vouch = "" if trust else f"{command(*typed, '--recipe', name, '--trust')} (in Python: trust=True)"
+        return parse_recipe(read_text(Path(name), f"--recipe {name}"), name, vouch)
+    component = registry.find("recipe", name, f"--recipe {name}")
+    return parse_recipe(recipe_text(component), f"recipe '{name}'", "")
+
+
+def read_text(path: Path, origin: str, advice: str = "check the path") -> str:
+    """The text of a recipe file, which may be a stranger's: what it is and its size are judged before it is read.
+
+    Raises:
+        UsageError: no file, or one that cannot be read or is no recipe by its size.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise OSError(f"{path} is no regular file")
+        if path.stat().st_size > LARGEST_FILE:
+            raise OSError(f"{path} holds {path.stat().st_size:,} bytes, more than {LARGEST_FILE:,}")
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a path that holds a NUL
+        raise UsageError(f"recipe file cannot be read: {error}", origin=origin, advice=advice) from None
 
 
 def recipe_text(component: Component) -> str:
@@ -140,32 +166,34 @@ def recipe_text(component: Component) -> str:
     """
     package, _, inside = component.target.partition(":")
     try:
-        return importlib.resources.files(package).joinpath(inside).read_text(encoding="utf-8")
+        with foreign(f"recipe '{component.name}' ({package})"):
+            return importlib.resources.files(package).joinpath(inside).read_text(encoding="utf-8")
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         raise PluginError(
-            f"recipe '{component.name}' cannot be read: {type(error).__name__}: {error}",
+            f"recipe '{component.name}' cannot be read: {told(error)}",
             origin=component.target,
             advice="mend the package",
         ) from error
 
 
-def parse_recipe(text: str, origin: str) -> Layer:
-    """TOML text as a layer; `origin` says where it is from."""
+def parse_recipe(text: str, origin: str, vouch: str = VOUCH) -> Layer:
+    """TOML text as a layer; `origin` says where it is from, `vouch` is that of `Layer`."""
     try:
         document = tomli.loads(text)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"not valid TOML: {error}", origin=origin, advice="mend the file at that place") from None
-    faults = []
+    faults: list[Fault] = []
     sections: dict[str, Values] = {}
     for section, table in document.items():
         if section not in SECTIONS:
-            faults.append(Fault(f"unknown section [{section}]", origin, did_you_mean(section, SECTIONS)))
+            advice = did_you_mean(section, SECTIONS) if len(faults) < SHOWN else ""
+            faults.append(Fault(f"unknown section [{section}]", origin, advice))
         elif not isinstance(table, dict):
             faults.append(Fault(f"'{section}' must be a table", origin, f'write [{section}] and name = "…" below it'))
         else:
             sections[section] = {key: (value, f"{origin} [{section}]") for key, value in table.items()}
     if faults:
         raise UsageError(*faults)
-    return Layer(sections, is_recipe=True)
+    return Layer(sections, is_recipe=True, vouch=vouch)

@@ -4,7 +4,7 @@ Layers, lowest first: option defaults, the preset of a component's name, the def
 (unless a recipe that names its model is given), `--recipe` in the order given, the command line.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eb_core.registry.catalog import Registry, resolve
@@ -22,6 +22,7 @@ from eb_core.registry.recipes import (
     Values,
     read_recipe,
 )
+from eb_core.registry.wording import shown
 
 
 def resolve_layers(
@@ -76,14 +77,27 @@ def _resolve_section(
     if kind == TRAINER:
         cls, label, owner = resolve(TRAINER_TARGET), "", "the trainer"
         values = {key: one for layer in stack for key, one in layer.sections.get(kind, {}).items()}
+        doubted = _doubted(stack, kind, values)
     else:
         component, label, values = _overlay(registry, stack, kind, notes)
         cls, owner = registry.load(kind, component), f"{kind} '{label}'"
-    instance, good, faults = structure(cls, values, owner)
+        doubted = _doubted(stack, kind, values, component.preset)
+    instance, good, faults = structure(cls, values, owner, doubted)
     if instance is None:
         return None, faults
     origins = {name: (value, values[name][1] if name in values else "default") for name, value in good.items()}
     return Section(label, origins, instance), faults
+
+
+def _doubted(stack: Sequence[Layer], kind: str, values: Values, preset: Mapping[str, Any] = {}) -> dict[str, str]:
+    """The options whose value nobody vouches for, with the way to do so: it is a file's, not that of the preset."""
+    return {
+        key: layer.vouch
+        for key, value in values.items()
+        for layer in stack
+        if layer.vouch and layer.sections.get(kind, {}).get(key) is value
+        if key not in preset or preset[key] != value[0]
+    }
 
 
 def _overlay(registry: Registry, stack: Sequence[Layer], kind: str, notes: list[str]) -> tuple[Component, str, Values]:
@@ -95,15 +109,19 @@ def _overlay(registry: Registry, stack: Sequence[Layer], kind: str, notes: list[
     last = max(index for index, given in enumerate(said) if "name" in given)
     component: Component | None = None
     label, values = "", Values()
-    for index, given in enumerate(said):
+    for index, (given, layer) in enumerate(zip(said, stack, strict=True)):
         if "name" in given:
             name, origin = given.pop("name")
             if not isinstance(name, str):
-                raise UsageError(f"name of the {kind} must be text, not {name!r}", origin=origin)
+                raise UsageError(f"name of the {kind} must be text, not {shown(name)}", origin=origin)
             errors: list[EbError] = []
             chosen = None
             with gathered(errors):
                 chosen = registry.find(kind, name, origin)
+                if layer.vouch and not registry.knows(kind, chosen):
+                    what = f"{kind} {shown(name)} is not registered; a file may name no class, as its module would run"
+                    cure = f"install its package, or, if you trust whoever wrote the file: {layer.vouch}"
+                    raise UsageError(what, origin=origin, advice=cure)
             if index == last:
                 raise_together(errors)
             typed = {key: one for key, one in values.items() if one[1] != f"preset '{label}'"}
@@ -126,7 +144,7 @@ def _section_of(registry: Registry, kind: str, instance: Any) -> Section:
     contract = resolve(TRAINER_TARGET if kind == TRAINER else KINDS[kind])
     if not isinstance(instance, contract):
         raise UsageError(
-            f"the {kind} must be a name, a mapping or an instance of {contract.__name__}, not {instance!r}",
+            f"the {kind} must be a name, a mapping or an instance of {contract.__name__}, not {shown(instance)}",
             origin=f"{kind}=",
             advice="call the class to make an instance" if isinstance(instance, type) else "",
         )

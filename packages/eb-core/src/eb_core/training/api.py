@@ -60,6 +60,7 @@ def train(
     predictions: bool = False,
     observers: Sequence[Observer] = (),
     registry: Registry | None = None,
+    trust: bool = False,
     **trainer: Any,
 ) -> TrainingResult:
     """Train a network; the command `eb train` as a function.
@@ -77,6 +78,7 @@ def train(
         out: folder in which a new run directory is made; None writes nothing.
         predictions: also write predictions.npz, the read-outs of the test split, into that directory.
         observers: told of every batch and epoch.
+        trust: whoever wrote the .toml files may run code here: they may name a class, `module:Class`.
         trainer: options of `TrainerSettings`, such as `epochs=5, lr=1e-3`.
 
     What the physics or the dynamics has to say before it starts, and what epochs advise, is issued as warnings of the
@@ -90,7 +92,7 @@ def train(
     choices = {"model": model, "energy": energy, "relaxer": relaxer, "rule": rule, "cost": cost}
     choices |= {"dataset": dataset if data is None else OwnArrays(), "backend": backend}
     recipes = [recipe] if isinstance(recipe, str) else recipe
-    layers = [*(read_recipe(registry, one) for one in recipes), layer_of(choices, trainer)]
+    layers = [*(read_recipe(registry, one, trust=trust) for one in recipes), layer_of(choices, trainer)]
     configuration = configure(registry, layers)
     caller = sys._getframe(1)
     watching = [*observers, AdviceAsWarnings(caller.f_code.co_filename, caller.f_lineno)]

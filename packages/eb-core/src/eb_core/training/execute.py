@@ -13,6 +13,7 @@ import torch
 from eb_core.learning.backend import Session
 from eb_core.registry import Configuration, EbError, RunError
 from eb_core.registry.commands import command
+from eb_core.registry.wording import told
 from eb_core.training.evaluation import Score
 from eb_core.training.manifest import CHECKPOINT, PREDICTIONS
 from eb_core.training.report import EpochReport, Notice, Observer
@@ -105,13 +106,9 @@ def _reason(error: BaseException) -> str:
     """What went wrong in one line, of exceptions that cannot say it, too; of a signal its name."""
     if isinstance(error, EbError):
         return error.faults[0].what
-    try:
-        text = str(error)
-    except Exception:  # noqa: BLE001 - a plugin's exception may fail at this, too
-        text = ""
-    if isinstance(error, KeyboardInterrupt) and text:
-        return text
-    return ": ".join(part for part in (type(error).__name__, text) if part)
+    if isinstance(error, KeyboardInterrupt) and str(error):
+        return str(error)
+    return told(error)
 
 
 class Device:

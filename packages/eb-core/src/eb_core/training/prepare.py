@@ -8,6 +8,7 @@ from eb_core.learning.backend import Backend
 from eb_core.learning.rule import Rule
 from eb_core.registry import Configuration, Fault, Layer, Registry, UsageError, resolve_layers
 from eb_core.registry.recipes import SECTIONS, TRAINER
+from eb_core.registry.wording import shown, told
 from eb_core.settling.relaxer import Relaxer
 from eb_core.things.cost import Cost
 from eb_core.things.energy import Energy
@@ -62,8 +63,9 @@ def _listed(kinds: Sequence[str], names: Mapping[str, str]) -> str:
 
 def _device_faults(settings: TrainerSettings) -> list[Fault]:
     try:
-        torch.empty(0, device=settings.device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        return [Fault(f"device '{settings.device}' cannot be used: {reason}", "[trainer] device", "use --device cpu")]
+        torch.ones(1, device=settings.device).cpu()  # there and back again: nothing returns from the device `meta`
+    except Exception as error:  # noqa: BLE001 - an odd name makes torch raise anything, ModuleNotFoundError too
+        reason = (told(error).partition(": ")[2]).partition(". ")[0]
+        what = f"device {shown(settings.device)} cannot be used: {reason}"
+        return [Fault(what, "[trainer] device", "use --device cpu")]
     return []

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import tomli
 import torch
 
 from eb_core.registry import Configuration, Registry, UsageError
@@ -20,7 +19,7 @@ from eb_core.things.data import Data
 from eb_core.training.checkpoint import Checkpoint, understood
 from eb_core.training.execute import Device, TrainingResult, execute, threads
 from eb_core.training.lock import held
-from eb_core.training.manifest import CHECKPOINT, RECIPE, read_manifest, read_text, this_process
+from eb_core.training.manifest import CHECKPOINT, RECIPE, read_manifest, this_process
 from eb_core.training.places import load_again
 from eb_core.training.prepare import configure
 from eb_core.training.report import AdviceAsWarnings, Observer
@@ -56,6 +55,7 @@ def resume(
     observers: Sequence[Observer] = (),
     registry: Registry | None = None,
     take_over: bool = False,
+    trust: bool = False,
 ) -> TrainingResult:
     """Go on with the run in the directory `path`; the command `eb train --resume` as a function.
 
@@ -66,6 +66,7 @@ def resume(
         data: the same own tensors again, for a run that was trained on some.
         data_dir: folder with data files.
         take_over: go on though the run says that another host is writing it: you know that nothing there does.
+        trust: whoever made the directory may run code here: its recipe may name a class, `module:Class`.
 
     Raises:
         UsageError: no run, a finished one, one that is being written, a damaged one, a checkpoint of another recipe or
@@ -75,14 +76,14 @@ def resume(
     registry = registry or Registry.installed()
     caller = sys._getframe(1)
     watching = [*observers, AdviceAsWarnings(caller.f_code.co_filename, caller.f_lineno)]
-    with find_stopped(Path(path), registry, take_over=take_over) as stopped:
+    with find_stopped(Path(path), registry, trust=trust, take_over=take_over) as stopped:
         for difference in stopped.differences:
             warnings.warn(difference, stacklevel=2)
         return go_on(stopped, data=data, data_dir=data_dir, observers=watching)
 
 
 @contextlib.contextmanager
-def find_stopped(path: Path, registry: Registry, *, take_over: bool = False) -> Iterator[Stopped]:
+def find_stopped(path: Path, registry: Registry, *, trust: bool = False, take_over: bool = False) -> Iterator[Stopped]:
     """Read a run directory, and refuse what cannot go on, before any data is loaded.
 
     The directory is held for the time of the block, and its manifest names this process.
@@ -98,7 +99,7 @@ def find_stopped(path: Path, registry: Registry, *, take_over: bool = False) -> 
                 advice="look there; if nothing writes it any more: "
                 + command("eb", "train", "--resume", path, "--take-over"),
             )
-        stopped = _stopped(path, manifest, registry)
+        stopped = _stopped(path, manifest, registry, trust)
         Run(path, manifest).update(process=this_process())
         yield stopped
 
@@ -114,9 +115,9 @@ def _unfinished(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def _stopped(path: Path, manifest: dict[str, Any], registry: Registry) -> Stopped:
-    layer = written_recipe(path)
-    recipe = tomli.loads(read_text(path / RECIPE))
+def _stopped(path: Path, manifest: dict[str, Any], registry: Registry, trust: bool) -> Stopped:
+    layer = written_recipe(path, trust, ("eb", "train", "--resume"))
+    recipe = {section: {name: value for name, (value, _) in table.items()} for section, table in layer.sections.items()}
     file = path / CHECKPOINT
     checkpoint = Checkpoint.read(file) if os.path.lexists(file) else None
     with understood(file):

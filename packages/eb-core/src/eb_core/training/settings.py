@@ -15,7 +15,10 @@ class TrainerSettings:
     optimizer: Literal["sgd", "adam"] = option(default="adam", help="torch's SGD or Adam")
     lr: float = option(default=0.003, help="learning rate of every parameter that no pattern names", gt=0)
     layer_lr: Mapping[str, float] = option(
-        default={}, help='learning rates by name, {"edges.input-*" = 0.06}; the last pattern that fits wins', ge=0
+        default={},
+        help='learning rates by name, {"edges.input-*" = 0.06}; the last pattern that fits wins',
+        ge=0,
+        le=1e9,
     )
     momentum: float = option(default=0.0, help="momentum of SGD", ge=0, lt=1)
     weight_decay: float = option(default=0.0, help="L2 coefficient, on weights and biases", ge=0)
@@ -33,7 +36,7 @@ class TrainerSettings:
     seed: int = option(default=0, help="seed of every random stream", ge=0)
     dtype: Literal["float32", "float64"] = option(default="float32", help="precision of weights and states")
     device: str = option(default="cpu", help="torch device, such as cpu or cuda:0")
-    threads: int | None = option(default=None, help="CPU threads of torch; none leaves torch's choice", ge=1)
+    threads: int | None = option(default=None, help="CPU threads of torch; none leaves torch's choice", ge=1, le=1024)
     checkpoint_seconds: float | None = option(
         default=60.0, help="save the state this often within an epoch, too; none for epochs only", unit="s", gt=0
     )

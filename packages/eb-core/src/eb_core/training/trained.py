@@ -4,6 +4,7 @@ net = eb.load_run("runs/20260101-120000-mlp-digits-hopfield-c-ep-s0")
 net.predict(x)
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from torch import Tensor
 from eb_core.learning.backend import Backend, Session
 from eb_core.learning.rule import Rule
 from eb_core.registry import Layer, Registry, UsageError, parse_recipe
-from eb_core.registry.recipes import TRAINER
+from eb_core.registry.commands import command
+from eb_core.registry.recipes import TRAINER, read_text
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxation
 from eb_core.things.cost import Cost
@@ -22,7 +24,7 @@ from eb_core.things.data import Data
 from eb_core.things.energy import Energy
 from eb_core.things.network import Network
 from eb_core.training.evaluation import Predictions, Score, predict_split
-from eb_core.training.manifest import RECIPE, read_manifest, read_text
+from eb_core.training.manifest import RECIPE, read_manifest
 from eb_core.training.places import load_again
 from eb_core.training.prepare import configure
 from eb_core.training.runs import read_weights
@@ -69,14 +71,19 @@ class TrainedNet:
         return Problem.free(self.network, self.energy, torch.as_tensor(x).to(weight))
 
 
-def load_run(path: str | Path, *, registry: Registry | None = None, device: str = "cpu") -> TrainedNet:
+def load_run(
+    path: str | Path, *, registry: Registry | None = None, device: str = "cpu", trust: bool = False
+) -> TrainedNet:
     """The trained net of a run directory.
 
         net = eb.load_run("runs/20260101-120000-mlp-digits-hopfield-c-ep-s0")
         net.predict(x)
 
+    Args:
+        trust: whoever made the directory may run code here: its recipe may name a class, `module:Class`.
+
     Raises:
-        UsageError: no run, no weights, or weights of another network.
+        UsageError: no run, no weights, or weights of another network; a recipe that needs trust.
         PluginError: a plugin that the run used is not here.
     """
     path = Path(path)
@@ -84,7 +91,9 @@ def load_run(path: str | Path, *, registry: Registry | None = None, device: str 
     manifest = read_manifest(path)
     here = Layer({TRAINER: {"device": (device, f"device={device}")}})
     configuration = configure(
-        registry, [written_recipe(path), here], ["model", "energy", "relaxer", "rule", "cost", "backend", TRAINER]
+        registry,
+        [written_recipe(path, trust), here],
+        ["model", "energy", "relaxer", "rule", "cost", "backend", TRAINER],
     )
     settings: TrainerSettings = configuration[TRAINER]
     dtype: torch.dtype = getattr(torch, settings.dtype)
@@ -106,15 +115,20 @@ def load_run(path: str | Path, *, registry: Registry | None = None, device: str 
     return TrainedNet(network, energy, configuration["rule"], cost, facts["classes"], session)
 
 
-def load_run_data(path: str | Path, *, data_dir: Path | None = None, registry: Registry | None = None) -> Data:
+def load_run_data(
+    path: str | Path, *, data_dir: Path | None = None, registry: Registry | None = None, trust: bool = False
+) -> Data:
     """The data that a run was trained on, loaded again and compared with the run's checksum.
 
+    Args:
+        trust: as for `load_run`.
+
     Raises:
-        UsageError: the data cannot be loaded, or is not the same.
+        UsageError: the data cannot be loaded, or is not the same; a recipe that needs trust.
     """
     path = Path(path)
     manifest = read_manifest(path)
-    configuration = configure(registry or Registry.installed(), [written_recipe(path)], ["dataset"])
+    configuration = configure(registry or Registry.installed(), [written_recipe(path, trust)], ["dataset"])
     data, then = load_again(configuration["dataset"], manifest, data_dir), manifest["data"]["checksum"]
     if data.checksum() != then:
         raise UsageError(
@@ -125,15 +139,18 @@ def load_run_data(path: str | Path, *, data_dir: Path | None = None, registry: R
     return data
 
 
-def written_recipe(path: Path) -> Layer:
+def written_recipe(path: Path, trust: bool = False, typed: Sequence[str] = ("eb", "evaluate")) -> Layer:
     """The recipe in a run directory.
+
+    Args:
+        trust: the user vouches for whoever made the directory.
+        typed: what a user types before its name, for the advice.
 
     Raises:
         UsageError: there is none.
     """
     file = path / RECIPE
-    try:
-        text = read_text(file)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"the recipe of {path} cannot be read: {error}", origin=str(file)) from None
-    return parse_recipe(text, str(file))
+    vouch = "" if trust else f"{command(*typed, path, '--trust')} (in Python: trust=True)"
+    recipe = path.suffix.lower() == ".toml"
+    advice = f"a recipe is given with --recipe {path}" if recipe else "give a directory made by 'eb train'"
+    return parse_recipe(read_text(file, str(file), advice), str(file), vouch)

@@ -18,6 +18,7 @@ from eb_core.learning.backend import Backend, Session
 from eb_core.learning.rule import GradientEstimate, Rule
 from eb_core.registry import Configuration, RunError, UsageError
 from eb_core.registry.recipes import TRAINER
+from eb_core.registry.wording import told
 from eb_core.settling.state import State
 from eb_core.things.cost import Cost
 from eb_core.things.data import Data
@@ -182,7 +183,7 @@ class Trainer:
         try:
             return tuple(probe.advice())
         except Exception as error:  # noqa: BLE001 - parts of strangers are run in ways that training does not run them
-            return (f"how well it learns could not be measured: {type(error).__name__}: {error}",)
+            return (f"how well it learns could not be measured: {told(error)}",)
 
     def _new_tally(self) -> Tally:
         return Tally(self.network, self.energy, self.device)
@@ -251,9 +252,14 @@ def make_network(
     """A network built by `model`, its weights drawn by `energy`; drawn in float64 on the CPU, then converted.
 
     Raises:
-        UsageError: the energy cannot run on this wiring.
+        UsageError: the energy cannot run on this wiring, or there is no memory for it.
     """
-    network = model.build(input_shape, outputs).double()
+    try:
+        network = model.build(input_shape, outputs).double()
+    except (MemoryError, RuntimeError) as error:  # RuntimeError: torch can't allocate, or the size overflows
+        raise UsageError(
+            f"the network cannot be built: {told(error)}", origin="[model]", advice="ask for fewer units"
+        ) from error
     reason = energy.why_not(network)
     if reason:
         raise UsageError(f"this model does not fit this energy: {reason}", advice="choose another model or energy")
