@@ -26,8 +26,8 @@ def trained(eb: Eb, *more: str) -> Path:
     return Path(json.loads(result.stdout)["run"])
 
 
-def stopped(eb: Eb, *more: str, after: int = 7) -> Path:
-    """A run that got Ctrl-C in a batch: there are five in an epoch."""
+def stopped(eb: Eb, *more: str, after: int = 9) -> Path:
+    """A run that got Ctrl-C in the third batch of the second epoch: five are in one, and two are for its advice."""
     calls = []
 
     def estimate(rule: EquilibriumPropagation, *args: Any, **kwargs: Any) -> GradientEstimate:
@@ -117,10 +117,10 @@ def test_a_torn_checkpoint_is_one_error(eb: Eb) -> None:
 def test_a_run_that_another_host_writes_is_taken_over_on_demand(eb: Eb) -> None:
     path = stopped(eb)
     rewrite(path, status="running", process={"host": "elsewhere", "pid": 7, "began": None})
-    refused = eb("train", "--resume", path)
+    refused = eb("train", "--trust", "--resume", path)
     assert (refused.exit_code, "process 7 on elsewhere" in refused.stderr) == (2, True)
     assert f"eb train --resume {path} --take-over" in refused.stderr
-    assert eb("train", "--resume", path, "--take-over").exit_code == 0
+    assert eb("train", "--trust", "--resume", path, "--take-over").exit_code == 0
     alone = eb("train", "--take-over")
     assert (alone.exit_code, "add --resume RUN" in alone.stderr) == (2, True)
 

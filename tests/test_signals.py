@@ -77,9 +77,9 @@ def test_a_signal_ends_a_training_with_a_checkpoint_and_says_how_to_go_on(eb: Eb
         stderr = ended(started, number)
     manifest = json.loads((run / "manifest.json").read_text())
     assert (manifest["status"], manifest["reason"]) == ("interrupted", number.name)
-    assert f"eb train --resume {run}" in stderr
+    assert f"eb train --resume {run} --trust" in stderr
     assert Checkpoint.read(run / "checkpoint.safetensors").position["epochs"] >= 1
-    assert eb("evaluate", run).exit_code == 0
+    assert eb("evaluate", "--trust", run).exit_code == 0
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.01])
@@ -92,7 +92,7 @@ def test_a_second_one_at_once_changes_nothing(eb: Eb, pause: float) -> None:
         stdout, stderr = started.communicate(timeout=60)
     assert started.returncode in (130, 143), stderr
     assert "Traceback" not in stdout + stderr
-    assert f"eb train --resume {run}" in stderr
+    assert f"eb train --resume {run} --trust" in stderr
     assert json.loads((run / "manifest.json").read_text())["status"] == "interrupted"
 
 
@@ -126,7 +126,7 @@ def test_a_signal_is_in_order_while_a_command_does_something_else_than_train(eb:
     runs = list(Path().glob("runs/*"))
     assert len(runs) == (stage == "testing")
     for run in runs:
-        assert f"eb train --resume {run}" in stderr
+        assert f"eb train --resume {run} --trust" in stderr
         assert json.loads((run / "manifest.json").read_text())["status"] == "interrupted"
 
 

@@ -54,7 +54,7 @@ def test_what_a_training_suggests_at_its_end_works_as_it_stands(eb: Eb) -> None:
     result = eb(*TINY, "--epochs", "1", "--out", ODD, "--data-dir", "data of mine")
     assert result.exit_code == 0
     again, evaluate = suggested(result.stdout, "train"), suggested(result.stdout, "evaluate")
-    assert again[-2:] == evaluate[-2:] == ["--data-dir", "data of mine"]
+    assert again[-3:] == evaluate[-3:] == ["--data-dir", "data of mine", "--trust"]
     assert eb(*again, "--dry-run").exit_code == 0
     assert eb(*evaluate).exit_code == 0
 
@@ -73,6 +73,6 @@ def test_what_a_run_that_stopped_suggests_works_as_it_stands(eb: Eb, monkeypatch
         Checkpoint.read(odd / "checkpoint.safetensors")
     assert suggested(damaged.value.faults[0].advice, "train") == ["train", "--recipe", str(odd / "recipe.toml")]
     (odd / "kept").rename(odd / "checkpoint.safetensors")
-    assert eb("train", "--resume", odd).exit_code == 0
+    assert eb("train", "--trust", "--resume", odd).exit_code == 0
     finished = eb("train", "--resume", odd)
     assert suggested(finished.stderr, "train") == ["train", "--recipe", str(odd / "recipe.toml")]

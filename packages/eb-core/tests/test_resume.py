@@ -20,9 +20,6 @@ from eb_core.training import runs
 from eb_core.training import trainer as the_loop
 from eb_core.training.checkpoint import Checkpoint
 
-pytestmark = pytest.mark.filterwarnings("ignore::eb_core.Notice")
-"""What is trained here is deliberately far from settled, and gets advice for it."""
-
 
 @pytest.fixture(autouse=True)
 def _parts_in_no_package() -> Iterator[None]:

@@ -47,9 +47,9 @@ def test_every_flipped_bit_of_the_weights_is_refused(tmp_path: Path) -> None:
     for _ in range(120):
         place, bit = chance.randrange(len(good)), chance.randrange(8)
         file.write_bytes(good[:place] + bytes([good[place] ^ 1 << bit]) + good[place + 1 :])
-        refused(lambda: eb.load_run(path, registry=registry), "the weights do not fit: ")
+        refused(lambda: eb.load_run(path, registry=registry, trust=True), "the weights do not fit: ")
     file.write_bytes(good)
-    eb.load_run(path)
+    eb.load_run(path, trust=True)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
@@ -57,15 +57,15 @@ def test_weights_that_are_not_finite_are_refused_whoever_sealed_them(tmp_path: P
     path = whole(tmp_path)
     write_weights(path, lambda value: torch.full_like(value, number), sealed=True)
     rewrite(path, weights=None)
-    refused(lambda: eb.load_run(path), "the weights do not fit: are not finite")
+    refused(lambda: eb.load_run(path, trust=True), "the weights do not fit: are not finite")
 
 
 def test_weights_of_another_run_are_refused(tmp_path: Path) -> None:
     path = whole(tmp_path)
     write_weights(path, lambda value: value + 1e-3, sealed=True)
-    refused(lambda: eb.load_run(path), "are not those that the run wrote")
+    refused(lambda: eb.load_run(path, trust=True), "are not those that the run wrote")
     write_weights(path, None, sealed=False)
-    refused(lambda: eb.load_run(path), "are not those that the run wrote")
+    refused(lambda: eb.load_run(path, trust=True), "are not those that the run wrote")
 
 
 def test_weights_of_a_time_before_digests_are_accepted_with_a_notice(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_weights_of_a_time_before_digests_are_accepted_with_a_notice(tmp_path: P
     write_weights(path, None, sealed=False)
     rewrite(path, weights=None)
     with pytest.warns(Notice, match="is of a time before digests"):
-        eb.load_run(path)
+        eb.load_run(path, trust=True)
 
 
 def test_a_kill_between_weights_and_manifest_leaves_weights_that_load(tmp_path: Path) -> None:
@@ -91,9 +91,9 @@ def test_a_kill_between_weights_and_manifest_leaves_weights_that_load(tmp_path: 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("eb_core.training.runs.Run.finish", finish)
         with pytest.raises(Kill):
-            eb.resume(path, data=clouds())
+            eb.resume(path, trust=True, data=clouds())
     assert killed[0] == "finished"
-    eb.load_run(path)
+    eb.load_run(path, trust=True)
 
 
 def as_pipe(file: Path) -> None:
@@ -129,7 +129,7 @@ ODD: dict[str, Callable[[Path], object]] = {
 def test_a_run_with_an_odd_file_is_not_resumed(tmp_path: Path, name: str, odd: str) -> None:
     path = stopped(tmp_path)
     ODD[odd](path / name)
-    refused(lambda: eb.resume(path, data=clouds()), name)
+    refused(lambda: eb.resume(path, trust=True, data=clouds()), name)
 
 
 @pytest.mark.parametrize("name", [MANIFEST, RECIPE, WEIGHTS])
@@ -138,7 +138,7 @@ def test_a_run_with_an_odd_file_is_not_loaded(tmp_path: Path, name: str, odd: st
     path = whole(tmp_path)
     ODD[odd](path / name)
     with pytest.raises(UsageError):
-        eb.load_run(path)
+        eb.load_run(path, trust=True)
 
 
 @pytest.mark.parametrize(
@@ -166,8 +166,8 @@ def test_a_run_with_an_odd_file_is_not_loaded(tmp_path: Path, name: str, odd: st
 def test_a_manifest_of_another_shape_is_damaged(tmp_path: Path, facts: dict[str, Any]) -> None:
     path = stopped(tmp_path)
     rewrite(path, **facts)
-    refused(lambda: eb.resume(path, data=clouds()), f"{MANIFEST} of {path} is damaged")
-    refused(lambda: eb.load_run(path), f"{MANIFEST} of {path} is damaged")
+    refused(lambda: eb.resume(path, trust=True, data=clouds()), f"{MANIFEST} of {path} is damaged")
+    refused(lambda: eb.load_run(path, trust=True), f"{MANIFEST} of {path} is damaged")
 
 
 @pytest.mark.parametrize("plain", [{}, {"reports": 3}, {"reports": [], "tally": None}, {"reports": [], "recipe": []}])
@@ -176,7 +176,7 @@ def test_a_checkpoint_with_another_idea_of_what_is_in_it_is_refused(tmp_path: Pa
     text = json.dumps({"strides": {"x": [1]}, "recipe": {}, "tally": {"done": 0}} | plain)
     (path / CHECKPOINT).write_bytes(Sealed.of({"x": torch.zeros(3)}, text).encode())
     with pytest.raises(UsageError, match=r"does not hold what a checkpoint holds|began with another recipe"):
-        eb.resume(path, data=clouds())
+        eb.resume(path, trust=True, data=clouds())
 
 
 @pytest.fixture

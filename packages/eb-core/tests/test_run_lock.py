@@ -47,7 +47,7 @@ class Act:
 
 def refusal(path: Path, offset: float = 0.0, **more: Any) -> str:
     with pytest.raises(UsageError) as caught:
-        eb.resume(path, data=clouds(offset), **more)
+        eb.resume(path, trust=True, data=clouds(offset), **more)
     return str(caught.value)
 
 
@@ -63,7 +63,7 @@ def test_of_two_resumes_at_once_one_goes_on_and_the_other_is_refused_by_name(tmp
 
     def another() -> None:
         try:
-            result.append(eb.resume(path, data=clouds()))
+            result.append(eb.resume(path, trust=True, data=clouds()))
         except UsageError as error:
             refused.append(str(error))
 
@@ -72,7 +72,7 @@ def test_of_two_resumes_at_once_one_goes_on_and_the_other_is_refused_by_name(tmp
         thread.start()
         thread.join()
 
-    eb.resume(path, data=clouds(), observers=[Act(in_a_thread)])
+    eb.resume(path, trust=True, data=clouds(), observers=[Act(in_a_thread)])
     assert result == []
     assert f"is being written by this process, {this_process()['pid']} on {this_process()['host']}" in refused[0]
     assert outcome(path) == outcome(whole(tmp_path / "whole"))
@@ -98,7 +98,7 @@ def test_another_process_is_named_and_its_lock_ends_with_it(tmp_path: Path) -> N
         says(path, process=writer | {"began": "long ago"})
         assert "is being written by another process" in refusal(path), "it has not signed yet"
         process.send_signal(signal.SIGKILL)
-    assert len(eb.resume(path, data=clouds()).reports) == SETTINGS["epochs"]
+    assert len(eb.resume(path, trust=True, data=clouds()).reports) == SETTINGS["epochs"]
 
 
 def test_a_lock_is_released_on_every_way_out(tmp_path: Path) -> None:
@@ -109,10 +109,10 @@ def test_a_lock_is_released_on_every_way_out(tmp_path: Path) -> None:
     assert "another recipe" in refusal(path)
     (path / "recipe.toml").write_text(recipe)
     with pytest.raises(KeyboardInterrupt):
-        eb.resume(path, data=clouds(), observers=[StopAt(2, 4, KeyboardInterrupt)])
+        eb.resume(path, trust=True, data=clouds(), observers=[StopAt(2, 4, KeyboardInterrupt)])
     with held(path):
         pass
-    eb.resume(path, data=clouds())
+    eb.resume(path, trust=True, data=clouds())
 
 
 def test_a_run_that_another_host_writes_is_taken_over_on_demand_and_never_while_it_is_held(tmp_path: Path) -> None:
@@ -123,14 +123,14 @@ def test_a_run_that_another_host_writes_is_taken_over_on_demand_and_never_while_
     assert f"eb train --resume {path} --take-over" in message
     with held(path):
         assert "is being written by process 77 on elsewhere" in refusal(path, take_over=True)
-    eb.resume(path, data=clouds(), take_over=True)
+    eb.resume(path, trust=True, data=clouds(), take_over=True)
     assert outcome(path) == outcome(whole(tmp_path / "whole"))
 
 
 def test_a_run_of_this_host_whose_process_is_gone_goes_on_without_a_word(tmp_path: Path) -> None:
     path = stopped(tmp_path / "stopped")
     assert json.loads((path / "manifest.json").read_text())["status"] == "running"
-    eb.resume(path, data=clouds())
+    eb.resume(path, trust=True, data=clouds())
 
 
 def test_a_finished_run_holds_no_lock_file_and_what_is_no_run_gets_none(tmp_path: Path) -> None:

@@ -100,10 +100,10 @@ def show_summary(console: Terminal, result: TrainingResult, data_dir: Path | Non
         accuracy = styled("[bold green]test accuracy {}[/]", f"{result.test.accuracy:.2%}")
         console.print(accuracy + f"  ({wrong} of {result.test.samples} wrong, never looked at before)")
     if result.path:
-        folder = () if data_dir is None else ("--data-dir", data_dir)
+        more = (*(() if data_dir is None else ("--data-dir", data_dir)), *result.configuration.vouch)
         console.print(f"run           {result.path}")
-        console.print("again         " + command("eb", "train", "--recipe", result.path / RECIPE, *folder))
-        console.print("evaluate      " + command("eb", "evaluate", result.path, *folder))
+        console.print("again         " + command("eb", "train", "--recipe", result.path / RECIPE, *more))
+        console.print("evaluate      " + command("eb", "evaluate", result.path, *more))
 
 
 def sparkline(values: list[float]) -> str:

@@ -17,7 +17,7 @@ from rich.table import Table
 from eb_core.cli import signals
 from eb_core.cli.terminal import Terminal, paragraphs, styled
 from eb_core.registry import EbError, Fault
-from eb_core.registry.wording import shortened, told
+from eb_core.registry.wording import shortened, shown, told
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -134,4 +134,4 @@ def _show_notes(error: BaseException) -> None:
     """What was noted on the way up: where the weights so far are, say."""
     notes = getattr(error, "__notes__", ())
     for note in notes if isinstance(notes, list) else ():
-        err.print(shortened(str(note)))
+        err.print(shortened(note) if isinstance(note, str) else shown(note))

@@ -67,8 +67,8 @@ def _take(number: int, frame: FrameType | None) -> None:
 
 @contextlib.contextmanager
 def running() -> Iterator[None]:
-    """Signals raise within this block; after it they wait for the last words."""
-    _Stage.name = "running"
+    """Signals raise within this block, from its first moment; after it they wait for the last words."""
+    _Stage.name, _Stage.heard = "running", -AGAIN
     try:
         yield
     finally:

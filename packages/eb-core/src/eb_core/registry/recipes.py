@@ -100,10 +100,16 @@ class Section:
 
 @attrs.frozen
 class Configuration:
-    """A run, resolved: one section for each kind and one for the trainer."""
+    """A run, resolved: one section for each kind and one for the trainer.
+
+    Args:
+        notes: what was said on the way, to be shown.
+        vouch: what a command that reads this run from a file needs: `--trust`, or nothing (see `Layer`).
+    """
 
     sections: Mapping[str, Section]
     notes: tuple[str, ...] = ()
+    vouch: tuple[str, ...] = ()
 
     def __getitem__(self, kind: str) -> Any:
         """The instance of a kind."""

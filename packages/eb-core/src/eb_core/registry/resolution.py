@@ -10,7 +10,7 @@ from typing import Any
 from eb_core.registry.catalog import Registry, resolve
 from eb_core.registry.component import KINDS, Component
 from eb_core.registry.errors import EbError, Fault, PluginError, UsageError, gathered, raise_together
-from eb_core.registry.options import fields, structure
+from eb_core.registry.options import default_of, fields, structure
 from eb_core.registry.recipes import (
     BUILT_IN,
     SECTIONS,
@@ -53,7 +53,8 @@ def resolve_layers(
             sections[kind] = section
     if in_plugins:
         raise PluginError(*faults)
-    return Configuration(sections, tuple(notes)), faults
+    doubtful = any(_is_doubtful(registry, kind, section) for kind, section in sections.items())
+    return Configuration(sections, tuple(notes), ("--trust",) if doubtful else ()), faults
 
 
 def _default_recipe(registry: Registry, layers: Sequence[Layer]) -> list[Layer]:
@@ -87,6 +88,17 @@ def _resolve_section(
         return None, faults
     origins = {name: (value, values[name][1] if name in values else "default") for name, value in good.items()}
     return Section(label, origins, instance), faults
+
+
+def _is_doubtful(registry: Registry, kind: str, section: Section) -> bool:
+    """Whether a file must not say this without somebody's word: a class of no package, an address."""
+    if kind == TRAINER:
+        return False
+    component = registry.find(kind, section.name)
+    return not registry.knows(kind, component) or any(
+        spec.reaches_out and section.values[field.name][0] not in (default_of(field), component.preset.get(field.name))
+        for field, spec in fields(type(section.instance))
+    )
 
 
 def _doubted(stack: Sequence[Layer], kind: str, values: Values, preset: Mapping[str, Any] = {}) -> dict[str, str]:

@@ -36,7 +36,8 @@ def shown(value: object) -> str:
 def told(error: BaseException) -> str:
     """Type and text of any exception, shortened to one line; never raises."""
     try:
-        return shortened(f"{type(error).__name__}: {error}".removesuffix(": "))
+        lines = f"{type(error).__name__}: {error}".removesuffix(": ").splitlines()
+        return shortened(" ".join(line.strip() for line in lines))
     except KeyboardInterrupt:
         raise
     except BaseException as worse:  # noqa: BLE001 - a stranger's __str__ may raise anything
@@ -44,6 +45,6 @@ def told(error: BaseException) -> str:
 
 
 def shortened(text: str, most: int = TEXT) -> str:
-    """`text` on one line, its middle left out where it is longer than `most` characters."""
-    line = " ".join(part.strip() for part in text.splitlines())
+    r"""`text` on one line, breaks as \n, its middle left out where it is longer than `most` characters."""
+    line = r"\n".join(text.splitlines())
     return line if len(line) <= most else f"{line[: most * 2 // 3]} … {line[-(most // 4) :]}"

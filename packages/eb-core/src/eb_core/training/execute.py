@@ -12,7 +12,6 @@ import torch
 
 from eb_core.learning.backend import Session
 from eb_core.registry import Configuration, EbError, RunError
-from eb_core.registry.commands import command
 from eb_core.registry.wording import told
 from eb_core.training.evaluation import Score
 from eb_core.training.manifest import CHECKPOINT, PREDICTIONS
@@ -99,7 +98,7 @@ def _record_end(run: Run, checkpoints: Checkpoints, trainer: Trainer, error: Bas
         error.add_note(f"{run.path} says how it ended, and holds {weights}")
     if (run.path / CHECKPOINT).exists():
         whence = "where it stopped" if stopped else "from its last checkpoint, which is finite"
-        error.add_note(f"to go on {whence}: " + command("eb", "train", "--resume", run.path))
+        error.add_note(f"to go on {whence}: {run.again}")
 
 
 def _reason(error: BaseException) -> str:

@@ -31,8 +31,9 @@ def load_again(dataset: Dataset, manifest: Mapping[str, Any], data_dir: Path | N
     """
     other: Data | None = None
     errors: list[UsageError] = []
-    recorded = [Path(manifest[name]) for name in ("data_dir", "cwd") if manifest.get(name)]
-    for folder in dict.fromkeys([data_dir, *recorded]):
+    here = places(data_dir)
+    recorded = [manifest[name] for name in ("data_dir", "cwd") if manifest.get(name)]
+    for folder in [data_dir, *(Path(one) for one in recorded if one not in here.values())]:
         try:
             data = dataset.load(folder)
         except UsageError as error:

@@ -165,7 +165,7 @@ def go_on(
             if stopped.checkpoint:
                 restore(trainer, stopped.checkpoint, path / CHECKPOINT)
             note = {"from": stopped.position, "differences": list(stopped.differences)}
-            device.run = Run.reopen(path, trainer.reports, **note)
+            device.run = Run.reopen(path, configuration, trainer.reports, **note)
             if predictions:
                 device.run.update(predictions=True)
             return execute(trainer, configuration, device.run, observers)

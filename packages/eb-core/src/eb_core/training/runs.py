@@ -51,10 +51,14 @@ class Run:
     Args:
         path: made by `Run.create`, or existing.
         manifest: what it says so far.
+
+    Attributes:
+        again: the command that goes on with it.
     """
 
     def __init__(self, path: Path, manifest: dict[str, Any] | None = None) -> None:
         self.path = path
+        self.again = command("eb", "train", "--resume", path)
         self.manifest: dict[str, Any] = manifest or {"format": FORMAT, "status": "running"}
 
     @classmethod
@@ -103,6 +107,7 @@ class Run:
 
     def begin(self, configuration: Configuration, registry: Registry, facts: dict[str, Any]) -> None:
         """Write recipe and manifest: components, origins, plugin versions, machine, and `facts` about the data."""
+        self.again = command("eb", "train", "--resume", self.path, *configuration.vouch)
         self.write(RECIPE, configuration.to_toml().encode())
         self.manifest |= {
             "process": this_process(),
@@ -117,13 +122,14 @@ class Run:
         self.update()
 
     @classmethod
-    def reopen(cls, path: Path, reports: Sequence[EpochReport], **note: Any) -> "Run":
+    def reopen(cls, path: Path, configuration: Configuration, reports: Sequence[EpochReport], **note: Any) -> "Run":
         """A run that goes on after `reports`: later lines of the metrics are dropped, the manifest notes `note`.
 
         What the manifest says of the end before is dropped, too.
         """
         manifest = read_manifest(path)
         run = cls(path, {key: value for key, value in manifest.items() if key not in OF_THE_END})
+        run.again = command("eb", "train", "--resume", path, *configuration.vouch)
         for left_over in path.glob(".*.*.part"):
             left_over.unlink(missing_ok=True)
         run.write(METRICS, "".join(json.dumps(report.record()) + "\n" for report in reports).encode())
@@ -147,8 +153,7 @@ class Run:
         return RunError(
             f"{name} cannot be written: {error.strerror or error}",
             origin=str(self.path / name),
-            advice="the last checkpoint is intact; make room or mend the disk, then: "
-            + command("eb", "train", "--resume", self.path)
+            advice="the last checkpoint is intact; make room or mend the disk, then: " + self.again
             if saved
             else "make room or mend the disk, then start again",
         )
