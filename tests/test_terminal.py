@@ -149,17 +149,13 @@ class Unspeakable(Exception):
     [
         (Unspeakable(), "Unspeakable (its text cannot be shown: ValueError)", "--traceback"),
         (RuntimeError(HOSTILE), r"RuntimeError: \x1b[2J\x1b]0;title\x07[bold]x[/]", "--traceback"),
-        (
-            RuntimeError("\n".join(f"line {index}" for index in range(400))),
-            "RuntimeError: line 0 line 1",
-            "--traceback",
-        ),
+        (RuntimeError("\n".join(map(str, range(4000)))), "RuntimeError: 0 1 2", "--traceback"),
         (RuntimeError("x" * 100_000), "xxx … xxx", "--traceback"),
         (RecursionError("maximum recursion depth exceeded"), "RecursionError: maximum", "--traceback"),
         (MemoryError(), "not enough memory", "a smaller batch_size"),
         (
             RuntimeError("DefaultCPUAllocator: can't allocate memory"),
-            "not enough memory: RuntimeError: Default",
+            "memory: RuntimeError: Default",
             "batch_size",
         ),
         (OSError(28, "No space left on device", "a\nb"), r"No space left on device: a\nb", "make room on the disk"),

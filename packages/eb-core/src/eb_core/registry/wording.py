@@ -1,5 +1,6 @@
 """Values, names and foreign exceptions as they stand in a message: short, on one line, whatever they are."""
 
+import re
 import reprlib
 from typing import Final
 
@@ -7,6 +8,9 @@ VALUE: Final = 80
 """Longest value in a message, in characters."""
 TEXT: Final = 1000
 """Longest text of a message: what a foreign exception says may be a book."""
+
+
+_BREAKS: Final = re.compile("[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 
 class _Brief(reprlib.Repr):
@@ -46,5 +50,5 @@ def told(error: BaseException) -> str:
 
 def shortened(text: str, most: int = TEXT) -> str:
     r"""`text` on one line, breaks as \n, its middle left out where it is longer than `most` characters."""
-    line = r"\n".join(text.splitlines())
+    line = _BREAKS.sub(lambda found: repr(found[0])[1:-1], text)
     return line if len(line) <= most else f"{line[: most * 2 // 3]} … {line[-(most // 4) :]}"
