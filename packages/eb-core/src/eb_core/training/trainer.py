@@ -9,14 +9,15 @@ Model selection uses a validation split taken from the training data; test data 
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
 
 from eb_core.learning.backend import Backend, Session
 from eb_core.learning.rule import GradientEstimate, Rule
-from eb_core.registry import Configuration, RunError, UsageError
+from eb_core.learning.settled import weights_beyond
+from eb_core.registry import Configuration, EbError, RunError, UsageError
 from eb_core.registry.recipes import TRAINER
 from eb_core.settling.state import State
 from eb_core.things.cost import Cost
@@ -133,10 +134,7 @@ class Trainer:
             tally.seconds = time.perf_counter() - started
             self.whole = True
             if index % FINITE_CHECK_EVERY == 0 or index + 1 == total:
-                self._check_finite(estimate.loss, epoch, index)
-                self._check_finite(
-                    torch.stack([value.detach().sum() for value in self.network.parameters()]), epoch, index
-                )
+                self._check_finite(estimate, epoch, index)
             for observer in observers:
                 observer.batch(epoch, index + 1, total)
         return EpochReport(
@@ -166,16 +164,34 @@ class Trainer:
     def _estimate(self, x: Tensor, labels: Tensor, epoch: int, index: int) -> GradientEstimate:
         target = self.cost.encode(labels, self.data.classes, self.energy, self.dtype)
         generator = stream(self.settings.seed, "settle", epoch + 1, index, self.device)
-        return self.rule.estimate(self.session, x, target, self.cost, carry=self.carry, generator=generator)
+        try:
+            return self.rule.estimate(self.session, x, target, self.cost, carry=self.carry, generator=generator)
+        except RunError as error:
+            beyond = weights_beyond(self.network)
+            if beyond is None:
+                raise
+            raise self._diverged("the loss is", epoch, index, beyond) from error
 
-    def _check_finite(self, values: Tensor, epoch: int, index: int) -> None:
-        """Stop on a loss, or on parameters after the last update, that are nan or infinite."""
-        if not bool(torch.isfinite(values).all()):
+    def _check_finite(self, estimate: GradientEstimate, epoch: int, index: int) -> None:
+        """Stop on a loss, a gradient, or parameters after the update that are nan or infinite, and say which it was."""
+        if not _are_finite([estimate.loss]):
+            raise self._diverged("the loss is", epoch, index, weights_beyond(self.network))
+        if not _are_finite(estimate.gradients.values()):
             raise RunError(
-                f"the loss is not finite in epoch {epoch + 1}, batch {index + 1}",
+                f"the gradient is not finite in epoch {epoch + 1}, batch {index + 1}",
                 origin="the training loop",
-                advice="lower lr or the gain of the model; the weights of the best epoch so far are kept",
+                advice="raise beta of the rule if it is tiny, lower the gain of the model, or use --dtype float64",
             )
+        if not _are_finite(self.network.parameters()):
+            raise self._diverged("the weights are", epoch, index, weights_beyond(self.network))
+
+    def _diverged(self, what: str, epoch: int, index: int, beyond: str | None) -> RunError:
+        return RunError(
+            f"{what} not finite in epoch {epoch + 1}, batch {index + 1}" + (f": {beyond}" if beyond else ""),
+            origin="the training loop",
+            advice="lower lr or the gain of the model"
+            + ("; the weights of the best epoch so far are kept" if self.kept else ""),
+        )
 
     def _validate(self) -> Score | None:
         split = self.validation_split
@@ -196,6 +212,11 @@ class Trainer:
             self.kept = {name: value.clone() for name, value in self.network.state_dict().items()}
 
 
+def _are_finite(values: Iterable[Tensor]) -> bool:
+    """Whether all sums are finite; the one look waits for the device."""
+    return bool(torch.isfinite(torch.stack([value.detach().sum() for value in values])).all())
+
+
 def make_network(
     model: Model,
     energy: Energy,
@@ -209,9 +230,18 @@ def make_network(
     """A network built by `model`, its weights drawn by `energy`; drawn in float64 on the CPU, then converted.
 
     Raises:
-        UsageError: the energy cannot run on this wiring.
+        UsageError: the model cannot be built for these inputs, or the energy cannot run on this wiring.
     """
-    network = model.build(input_shape, outputs).double()
+    try:
+        network = model.build(input_shape, outputs).double()
+    except EbError:
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"{type(model).__name__} cannot be built for inputs {input_shape} and {outputs} outputs: {error}",
+            origin="[model]",
+            advice="change its options; a network too large for the memory needs fewer units",
+        ) from error
     reason = energy.why_not(network)
     if reason:
         raise UsageError(f"this model does not fit this energy: {reason}", advice="choose another model or energy")
