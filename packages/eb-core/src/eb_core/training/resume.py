@@ -12,6 +12,7 @@ import torch
 from eb_core.registry import Configuration, Registry, UsageError
 from eb_core.registry.recipes import TRAINER
 from eb_core.things.data import Data, Dataset
+from eb_core.training.asked import data_of, observers_of, path_of, registry_of
 from eb_core.training.checkpoint import Checkpoint
 from eb_core.training.execute import TrainingResult, execute, threads
 from eb_core.training.manifest import CHECKPOINT, RECIPE, is_written_by_another, read_manifest
@@ -66,8 +67,8 @@ def resume(
             another recipe or network, or other data.
         RunError: training failed.
     """
-    registry = registry or Registry.installed()
-    stopped = find_stopped(Path(path), registry)
+    observers, data = observers_of(observers), None if data is None else data_of(data)
+    stopped = find_stopped(path_of(path, "resume"), registry_of(registry))
     for difference in stopped.differences:
         warnings.warn(difference, stacklevel=2)
     return go_on(stopped, data=data, data_dir=data_dir, observers=observers)
