@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from eb_core.cli.render import guarded, out, print_json, table
 from eb_core.registry import HOOKS, KINDS, Component, Plugin, Registry, UsageError, did_you_mean, fields, type_name
+from eb_core.registry.conditions import in_words
 from eb_core.registry.options import default_of, option_types
 from eb_core.registry.recipes import TRAINER, TRAINER_TARGET, recipe_text
 
@@ -119,6 +120,7 @@ def _show(kind: str, component: Component, cls: type, as_json: bool) -> None:
             "range": spec.range(),
             "unit": spec.unit,
             "help": spec.help,
+            "only_with": in_words(spec.only_with),
         }
         for field, spec in fields(cls)
         for default in (component.preset.get(field.name, default_of(field)),)
@@ -140,7 +142,7 @@ def _show(kind: str, component: Component, cls: type, as_json: bool) -> None:
         return
     options = table("option", "default", "type", "meaning")
     for row in rows:
-        limits = "; ".join(part for part in (row["range"], row["unit"]) if part)
+        limits = "; ".join(part for part in (row["range"], row["unit"], row["only_with"]) if part)
         default = "none" if row["default"] is None else str(row["default"])
         default = "(must be given)" if row["required"] else default
         options.add_row(

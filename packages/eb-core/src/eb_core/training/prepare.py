@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import attrs
 import torch
 
 from eb_core.learning.backend import Backend
@@ -11,11 +12,12 @@ from eb_core.registry.recipes import SECTIONS, TRAINER
 from eb_core.settling.relaxer import Relaxer
 from eb_core.things.cost import Cost
 from eb_core.things.energy import Energy
+from eb_core.training.idle import idle_notes
 from eb_core.training.settings import TrainerSettings
 
 
 def configure(registry: Registry, layers: Sequence[Layer], kinds: Sequence[str] = SECTIONS) -> Configuration:
-    """Resolve `layers` (lowest first), then ask every part whether it fits the others.
+    """Resolve `layers` (lowest first), then ask every part whether it fits the others, and note options that are idle.
 
     Raises:
         UsageError: with all faults of all sections.
@@ -27,7 +29,7 @@ def configure(registry: Registry, layers: Sequence[Layer], kinds: Sequence[str] 
         faults += _device_faults(configuration[TRAINER])
     if faults:
         raise UsageError(*faults)
-    return configuration
+    return attrs.evolve(configuration, notes=(*configuration.notes, *idle_notes(configuration, layers)))
 
 
 def _misfits(configuration: Configuration) -> list[Fault]:
@@ -62,8 +64,8 @@ def _listed(kinds: Sequence[str], names: Mapping[str, str]) -> str:
 
 def _device_faults(settings: TrainerSettings) -> list[Fault]:
     try:
-        torch.empty(0, device=settings.device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        torch.ones(1, device=settings.device, dtype=getattr(torch, settings.dtype)).add(1).item()
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         reason = str(error).splitlines()[0]
         return [Fault(f"device '{settings.device}' cannot be used: {reason}", "[trainer] device", "use --device cpu")]
     return []
