@@ -5,6 +5,7 @@ from typing import Annotated
 
 import attrs
 import typer
+from rich.markup import escape
 
 from eb_core.cli.choices import layer_from_flags, names_of
 from eb_core.cli.listing import AsJson
@@ -27,6 +28,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Evaluate the weights of a run on test data."""
+    from eb_core.training.preparation import prepared_as
     from eb_core.training.prepare import configure
     from eb_core.training.runs import write_atomically
     from eb_core.training.trained import load_run, load_run_data
@@ -38,13 +40,14 @@ def evaluate(
             origin=f"--dataset-opt {dataset_opt[0]}",
             advice="add --dataset NAME; without it, the run's own data are loaded again as they were",
         )
-    net = load_run(run, registry=registry, device=device)
+    net, notes = load_run(run, registry=registry, device=device), list[str]()
     if dataset is None:
         data = load_run_data(run, data_dir=data_dir, registry=registry)
     else:
         layer, faults = layer_from_flags({"dataset": dataset}, {"dataset": dataset_opt}, {})
         raise_if_any(faults)
-        data = configure(registry, [layer], ["dataset"])["dataset"].load(data_dir)
+        as_in_run, notes = prepared_as(run, dataset, layer, registry)
+        data = configure(registry, [as_in_run, layer], ["dataset"])["dataset"].load(data_dir)
     made = net.predictions(data)
     if predictions is not None:
         try:
@@ -57,8 +60,10 @@ def evaluate(
             ) from None
     score = made.score()
     if as_json:
-        print_json({"run": str(run), "data": data.name, **attrs.asdict(score)})
+        print_json({"run": str(run), "data": data.name, **attrs.asdict(score), "notes": notes})
         return
+    for note in notes:
+        out.print(f"[yellow]note:[/] {escape(note)}")
     split = "test" if data.test else "training"
     out.print(f"{data.name}, {score.samples} {split} samples: loss {score.loss:.4f}")
     out.print(f"[bold green]accuracy {score.accuracy:.2%}[/]")

@@ -79,8 +79,9 @@ def relax(
     raise_if_any(faults)
     if run is not None:
         _refuse_beside_run(names, options, recipe)
-    made = _configurations(registry, _below(registry, run, recipe), flags, relaxer or [])
-    _settle(registry, run, made, data_dir, dataset, beta, (steps, batch, repeats), plot, as_json)
+    below, notes = _below(registry, run, recipe, flags)
+    made = _configurations(registry, below, flags, relaxer or [])
+    _settle(registry, run, made, data_dir, dataset, beta, (steps, batch, repeats), plot, as_json, notes)
 
 
 def _refuse_beside_run(names: dict[str, str | None], options: dict[str, Any], recipe: list[str] | None) -> None:
@@ -94,12 +95,20 @@ def _refuse_beside_run(names: dict[str, str | None], options: dict[str, Any], re
         )
 
 
-def _below(registry: Registry, run: Path | None, recipe: list[str] | None) -> list[Layer]:
+def _below(
+    registry: Registry, run: Path | None, recipe: list[str] | None, flags: Layer
+) -> tuple[list[Layer], list[str]]:
+    """What lies below the flags, and what is to be said of it."""
     if run is None:
-        return [read_recipe(registry, one) for one in recipe or []]
+        return [read_recipe(registry, one) for one in recipe or []], []
+    from eb_core.training.preparation import prepared_as
     from eb_core.training.trained import written_recipe
 
-    return [written_recipe(run)]
+    dataset = flags.name_of("dataset")
+    if dataset is None:
+        return [written_recipe(run)], []
+    as_in_run, notes = prepared_as(run, dataset, flags, registry)
+    return [written_recipe(run), as_in_run], notes
 
 
 def _configurations(
@@ -134,6 +143,7 @@ def _settle(
     budget: tuple[int, int, int],
     plot: Path | None,
     as_json: bool,
+    said: Sequence[str],
 ) -> None:
     from eb_core.settling.problem import Problem
     from eb_core.settling.state import State
@@ -151,13 +161,15 @@ def _settle(
         weight = next(network.parameters())
         rows = (data.test or data.train).x[:batch].to(weight)
         problem = Problem.free(network, energy, rows)
-        start, said = problem.rest(), []
+        start, said = problem.rest(), list(said)
         if beta:
             name, only = next(iter(made.items()))
             status.update(f"{name}: the free state that the nudged phase starts from")
             _, free = settle_amply(only["relaxer"], problem)
             start = State(free.state.units)
-            said = [f"the nudged phase starts from the free state of {name}, residual {float(free.residual.max()):.1e}"]
+            said += [
+                f"the nudged phase starts from the free state of {name}, residual {float(free.residual.max()):.1e}"
+            ]
             labels = (data.test or data.train).y[:batch].to(weight.device)
             target = cost.encode(labels, data.classes, energy, weight.dtype)
             problem = problem.nudged(cost, target, beta)
