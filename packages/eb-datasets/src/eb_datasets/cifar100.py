@@ -26,7 +26,9 @@ class Cifar100(ImageSet):
     """50,000 training and 10,000 test images of shape (3, 32, 32), a hundred classes, or twenty coarse ones."""
 
     labels: Literal["fine", "coarse"] = option(
-        default="fine", help="the 100 fine classes, or the 20 coarse ones that five of them each belong to"
+        default="fine",
+        help="the 100 fine classes, or the 20 coarse ones that five of them each belong to",
+        prepares=True,
     )
 
     def load(self, data_dir: Path | None = None) -> Data:

@@ -41,15 +41,21 @@ class Csv(Dataset):
 
     file: str = option(help="path of the .csv file; a relative one starts at --data-dir or here")
     label: str | int = option(
-        default=-1, help="column of the class: its name, or its place counted from 0 or, backwards, from -1"
+        default=-1,
+        help="column of the class: its name, or its place counted from 0 or, backwards, from -1",
+        prepares=True,
     )
     test_share: float = option(
-        default=0.2, help="share of each class that is set aside as test samples; 0 for none", ge=0, lt=1
+        default=0.2,
+        help="share of each class that is set aside as test samples; 0 for none",
+        ge=0,
+        lt=1,
+        prepares=True,
     )
     header: bool | None = option(
-        default=None, help="whether the first line holds the names of the columns; none finds out"
+        default=None, help="whether the first line holds the names of the columns; none finds out", prepares=True
     )
-    delimiter: str = option(default=",", help="the character between two cells")
+    delimiter: str = option(default=",", help="the character between two cells", prepares=True)
 
     def load(self, data_dir: Path | None = None) -> Data:
         path = own_file(self.file, data_dir)

@@ -20,7 +20,7 @@ class Digits(Dataset):
     """1,433 training and 364 test images (1, 8, 8) in [0, 1] unless normalised, ten classes; nothing to download."""
 
     normalise: bool = option(
-        default=False, help="subtract the mean 0.305 and divide by the deviation 0.376 of the pixels"
+        default=False, help="subtract the mean 0.305 and divide by the deviation 0.376 of the pixels", prepares=True
     )
     augment: bool = option(default=False, help="shift training images by up to a pixel each way, at random")
 

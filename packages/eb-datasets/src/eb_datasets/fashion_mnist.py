@@ -22,7 +22,7 @@ PADDED: Final = 32
 class FashionMnist(ImageSet):
     """60,000 training and 10,000 test images of shape (1, 28, 28), ten classes."""
 
-    pad: bool = option(default=False, help="pad to 32x32 with two zero pixels on each side")
+    pad: bool = option(default=False, help="pad to 32x32 with two zero pixels on each side", prepares=True)
 
     def load(self, data_dir: Path | None = None) -> Data:
         images = read_idx_set(FASHION_MNIST, data_dir, self.fetch)

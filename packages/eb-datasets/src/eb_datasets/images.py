@@ -48,14 +48,19 @@ class ImageSet(Dataset):
 
     limit: int | None = option(default=None, help="only the first so many training images; none means all", ge=1)
     normalise: bool = option(
-        default=False, help="subtract the mean and divide by the deviation of each channel; else values are in [0, 1]"
+        default=False,
+        help="subtract the mean and divide by the deviation of each channel; else values are in [0, 1]",
+        prepares=True,
     )
     augment: bool = option(default=False, help="shift, and where it makes sense mirror, training images at random")
     download: bool = option(
         default=False, help="fetch missing files into the cache folder (pip install eb-datasets[download])"
     )
     source: str | None = option(
-        default=None, help="address of a mirror to download the same files from", reaches_out=True
+        default=None,
+        help="address of a mirror to download the same files from",
+        reaches_out=True,
+        only_with={"download": True},
     )
 
     @property

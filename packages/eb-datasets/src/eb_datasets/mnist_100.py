@@ -25,9 +25,9 @@ class Mnist100(ImageSet):
     """1,000 training and 100 test images of shape (1, 28, 28), ten classes, equally many of each."""
 
     test: Literal["small", "full"] = option(
-        default="small", help="the 100 test images of the small set, or all 10,000 of MNIST"
+        default="small", help="the 100 test images of the small set, or all 10,000 of MNIST", prepares=True
     )
-    pad: bool = option(default=False, help="pad to 32x32 with two zero pixels on each side")
+    pad: bool = option(default=False, help="pad to 32x32 with two zero pixels on each side", prepares=True)
 
     def load(self, data_dir: Path | None = None) -> Data:
         images = read_idx_set(MNIST, data_dir, self.fetch)

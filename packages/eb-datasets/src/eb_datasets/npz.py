@@ -29,7 +29,7 @@ class Npz(Dataset):
     """Arrays of a .npz file; pickled objects in it are refused."""
 
     file: str = option(help="path of the .npz file; a relative one starts at --data-dir or here")
-    divide_by: float = option(default=1.0, help="divide all samples by this; 255 for 8-bit pixels", gt=0)
+    divide_by: float = option(default=1.0, help="divide all samples by this; 255 for 8-bit pixels", gt=0, prepares=True)
     classes: int | None = option(
         default=None, help="number of classes; none means the largest training label plus one", ge=1
     )

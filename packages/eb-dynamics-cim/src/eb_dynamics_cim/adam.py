@@ -54,6 +54,7 @@ class Adam(WithinPhase):
         " as long as the force",
         unit="units of the state",
         gt=0,
+        phases=("nudged", "clamped"),
     )
     beta1: float = option(default=0.5, help="decay of the first moment per iteration", ge=0, lt=1)
     beta2: float = option(default=0.9, help="decay of the second moment per iteration", ge=0, lt=1)

@@ -62,11 +62,13 @@ class CSB(IterativeRelaxer):
     order: Literal["colour", "forward"] = option(
         default="colour",
         help="of sequential updates: colour by colour (odd layers, then even ones, on a chain), or from layer 1 on",
+        only_with={"update": ("sequential",)},
     )
     nudge: Literal["closed", "iterated"] = option(
         default="closed",
         help="the nudge's force beta (t - x) as it is (iterated, as in the paper), or the whole force on the output"
         " divided by 1 + beta, so that the step suits its larger curvature (closed)",
+        phases=("nudged",),
     )
     noise: float = option(
         default=0.0,

@@ -25,7 +25,9 @@ class Hopfield(IterativeRelaxer):
         default="colour", help="colour by colour (odd layers, then even ones, on a chain) or from layer 1 to the last"
     )
     nudge: Literal["closed", "iterated"] = option(
-        default="closed", help="nudged output in closed form, or o <- g - beta (o - y) as EBL's code does"
+        default="closed",
+        help="nudged output in closed form, or o <- g - beta (o - y) as EBL's code does",
+        phases=("nudged",),
     )
 
     def sweeps(self, work: Workspace, count: int) -> None:

@@ -19,7 +19,9 @@ class HopfieldSync(IterativeRelaxer):
     symmetric = True
 
     nudge: Literal["closed", "iterated"] = option(
-        default="closed", help="nudged output in closed form, or o <- g - beta (o - y) as EBL's code does"
+        default="closed",
+        help="nudged output in closed form, or o <- g - beta (o - y) as EBL's code does",
+        phases=("nudged",),
     )
 
     def why_not(self, energy: Energy) -> str | None:

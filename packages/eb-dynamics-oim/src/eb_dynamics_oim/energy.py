@@ -33,7 +33,9 @@ class OscillatorEnergy(Energy):
     all oscillators. S > 0 pulls phases to 0 and pi, S < 0 to +-pi/2.
     """
 
-    sync: float = option(default=0.0, help="synchronisation field S: -S/2 cos 2 phi in every unit", unit="coupling")
+    sync: float = option(
+        default=0.0, help="synchronisation field S: -S/2 cos 2 phi in every unit", unit="coupling", ge=-1e6, le=1e6
+    )
     repeats: int = option(
         default=2, help="steps of one block update of a unit; one is exact where S' = S - beta/2 is 0", ge=1, le=100
     )

@@ -31,7 +31,9 @@ class PhaseDynamics(PhaseRelaxer):
     )
     noise: float = option(default=0.0, help="phase noise xi, in every phase and in tests", unit="rad", ge=0)
     noise_scale: Literal["step", "rate"] = option(
-        default="step", help="noise per step: eps xi N(0, 1) as in the paper, or sqrt(eps) xi N(0, 1)"
+        default="step",
+        help="noise per step: eps xi N(0, 1) as in the paper, or sqrt(eps) xi N(0, 1)",
+        only_with={"noise": True},
     )
 
     @property

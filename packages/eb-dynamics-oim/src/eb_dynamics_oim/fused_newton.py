@@ -73,7 +73,7 @@ class FusedNewton:
             dt = dt.index_copy(0, rows, dt[rows] / 2)
             again, sound = self._attempt(force[rows], diagonal[rows], cos[rows], sin[rows], dt[rows])
             step = step.index_copy(0, rows, again)
-            sound = sound | (dt[rows] < SHORTEST)
+            sound = sound | ~(dt[rows] >= SHORTEST)  # a dt that is nan ends it too
         return step, dt
 
     def _attempt(self, force: Tensor, diagonal: Tensor, cos: Tensor, sin: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:

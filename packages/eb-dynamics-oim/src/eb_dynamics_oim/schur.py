@@ -51,9 +51,10 @@ def next_dt(dt: Tensor | None, before: Tensor | None, residual: Tensor, first: f
 def solved(blocks: Blocks, dt: Tensor) -> tuple[Tensor, Tensor]:
     """The step d, (B, n + m), and the dt, (B,), at which 1/dt + H was positive definite."""
     step, sound = _attempt(blocks, dt)
-    if bool((sound | (dt < SHORTEST)).all()):
+    done = sound | ~(dt >= SHORTEST)  # a dt that is nan ends it too
+    if bool(done.all()):
         return step, dt
-    failed = (~(sound | (dt < SHORTEST))).nonzero()[:, 0]
+    failed = (~done).nonzero()[:, 0]
     again, shorter = solved(blocks.select(failed), dt[failed] / 2)
     return step.index_put((failed,), again), dt.index_put((failed,), shorter)
 

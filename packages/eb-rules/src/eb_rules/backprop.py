@@ -36,6 +36,8 @@ class TruncatedBackprop(Rule):
     off the part that needs more than T iterations to reach the output.
     """
 
+    phases = ("free",)
+
     steps: int = option(default=15, help="iterations T that are differentiated", unit="iterations", ge=1)
 
     def estimate(
@@ -65,6 +67,8 @@ class RecurrentBackprop(Rule):
     Term t is (df/dtheta)' ((df/ds)')^t dC/ds; the series converges while f contracts, and its rest shrinks with
     the T-th power of the contraction. f is one synchronous projected step, the walls' mask included.
     """
+
+    phases = ("free",)
 
     steps: int = option(default=15, help="terms T of the series", unit="iterations", ge=1)
     dt: float = option(default=1.0, help="step of f(s) = P(s - dt dE/ds); below 1 for stiff energies", gt=0)
@@ -112,6 +116,8 @@ class Backprop(Rule):
 
     Predictions are those of the feed-forward pass, also in evaluation.
     """
+
+    phases = ()
 
     def infer(
         self,

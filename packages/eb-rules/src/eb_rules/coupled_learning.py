@@ -24,6 +24,8 @@ class CoupledLearning(TwoPhase):
     the cost, even as beta -> 0: the two directions agree only roughly (cosine .97 to .99 on trained nets).
     """
 
+    phases = ("free", "clamped")
+
     def why_not(self, energy: Energy, cost: Cost) -> str | None:
         if cost.quadratic(torch.zeros(1, 1)) is None:
             return "it clamps the output towards the target, so the cost must measure the distance to it"

@@ -22,6 +22,8 @@ class EquilibriumPropagation(TwoPhase):
     finite b the surrogate bounds the cost: L_b <= C(s_free) <= L_{-b}. Both states start from the same free state.
     """
 
+    phases = ("free", "nudged")
+
     @property
     def error_order(self) -> int:  # type: ignore[override]
         """2 for the centred variant, 1 for the one-sided ones."""

@@ -34,11 +34,12 @@ class TwoPhase(Rule):
     variant: Literal["positive", "negative", "centered"] = option(
         default="centered", help="which two states are contrasted: (0, b), (-b, 0) or (-b, b)"
     )
-    beta: float = option(default=0.2, help="strength b of the perturbation", unit="energy per cost", gt=0)
+    beta: float = option(default=0.2, help="strength b of the perturbation", unit="energy per cost", gt=0, le=1e15)
     stacked: bool | None = option(
         default=None,
         help="settle both perturbed phases as one doubled batch where the backend can; none: while a batch has at most"
         " half a million units",
+        only_with={"variant": ("centered",)},
     )
     warm_start: bool = option(
         default=False, help="start the free phase from the last perturbed state of the batch before, as EBL's code does"

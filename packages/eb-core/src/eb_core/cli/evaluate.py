@@ -29,6 +29,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Evaluate the weights of a run on test data."""
+    from eb_core.training.preparation import prepared_as
     from eb_core.training.prepare import configure
     from eb_core.training.runs import write_atomically
     from eb_core.training.targets import check_file
@@ -43,13 +44,14 @@ def evaluate(
         )
     if predictions is not None:
         check_file(predictions, "the predictions", f"--predictions {predictions}")
-    net = load_run(run, registry=registry, device=device, trust=trust)
+    net, notes = load_run(run, registry=registry, device=device, trust=trust), list[str]()
     if dataset is None:
         data = load_run_data(run, data_dir=data_dir, registry=registry, trust=trust)
     else:
         layer, faults = layer_from_flags({"dataset": dataset}, {"dataset": dataset_opt}, {})
         raise_if_any(faults)
-        data = configure(registry, [layer], ["dataset"])["dataset"].load(data_dir)
+        as_in_run, notes = prepared_as(run, dataset, layer, registry)
+        data = configure(registry, [as_in_run, layer], ["dataset"])["dataset"].load(data_dir)
     made = net.predictions(data)
     if predictions is not None:
         try:
@@ -62,8 +64,10 @@ def evaluate(
             ) from None
     score = made.score()
     if as_json:
-        print_json({"run": str(run), "data": data.name, **attrs.asdict(score)})
+        print_json({"run": str(run), "data": data.name, **attrs.asdict(score), "notes": notes})
         return
+    for note in notes:
+        out.print(styled("[yellow]note:[/] {}", note))
     split = "test" if data.test else "training"
     out.print(f"{data.name}, {score.samples} {split} samples: loss {score.loss:.4f}")
     out.print(styled("[bold green]accuracy {}[/]", f"{score.accuracy:.2%}"))

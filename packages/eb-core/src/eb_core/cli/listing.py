@@ -9,6 +9,7 @@ import typer
 from eb_core.cli.render import guarded, out, print_json, show_cure, table
 from eb_core.cli.terminal import paragraphs, styled
 from eb_core.registry import HOOKS, KINDS, Component, Plugin, Registry, UsageError, did_you_mean, fields, type_name
+from eb_core.registry.conditions import in_words
 from eb_core.registry.options import default_of, option_types
 from eb_core.registry.recipes import TRAINER, TRAINER_TARGET, recipe_text
 from eb_core.registry.wording import shortened
@@ -113,6 +114,7 @@ def _show(kind: str, component: Component, cls: type, as_json: bool) -> None:
             "unit": spec.unit,
             "reaches_out": spec.reaches_out,
             "help": spec.help,
+            "only_with": in_words(spec.only_with),
         }
         for field, spec in fields(cls)
         for default in (component.preset.get(field.name, default_of(field)),)
@@ -133,7 +135,7 @@ def _show(kind: str, component: Component, cls: type, as_json: bool) -> None:
     options = table("option", "default", "type", "meaning")
     for row in rows:
         outside = "reaches outside this computer: never from a file without --trust" if row["reaches_out"] else ""
-        limits = "; ".join(part for part in (row["range"], row["unit"], outside) if part)
+        limits = "; ".join(part for part in (row["range"], row["unit"], row["only_with"], outside) if part)
         default = "none" if row["default"] is None else str(row["default"])
         default = "(must be given)" if row["required"] else default
         options.add_row(

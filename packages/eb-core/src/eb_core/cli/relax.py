@@ -84,8 +84,9 @@ def relax(
     raise_if_any(faults)
     if run is not None:
         _refuse_beside_run(names, options, recipe)
-    made = _configurations(registry, _below(registry, run, recipe, trust), flags, relaxer or [])
-    _settle(registry, run, made, data_dir, dataset, trust, beta, (steps, batch, repeats), plot, as_json)
+    below, notes = _below(registry, run, recipe, flags, trust)
+    made = _configurations(registry, below, flags, relaxer or [])
+    _settle(registry, run, made, data_dir, dataset, trust, beta, (steps, batch, repeats), plot, as_json, notes)
 
 
 def _refuse_beside_run(names: dict[str, str | None], options: dict[str, Any], recipe: list[str] | None) -> None:
@@ -99,12 +100,21 @@ def _refuse_beside_run(names: dict[str, str | None], options: dict[str, Any], re
         )
 
 
-def _below(registry: Registry, run: Path | None, recipe: list[str] | None, trust: bool) -> list[Layer]:
+def _below(
+    registry: Registry, run: Path | None, recipe: list[str] | None, flags: Layer, trust: bool
+) -> tuple[list[Layer], list[str]]:
+    """What lies below the flags, and what is to be said of it."""
     if run is None:
-        return [read_recipe(registry, one, trust=trust, typed=("eb", "relax")) for one in recipe or []]
+        return [read_recipe(registry, one, trust=trust, typed=("eb", "relax")) for one in recipe or []], []
+    from eb_core.training.preparation import prepared_as
     from eb_core.training.trained import written_recipe
 
-    return [written_recipe(run, trust, ("eb", "relax"))]
+    written = written_recipe(run, trust, ("eb", "relax"))
+    dataset = flags.name_of("dataset")
+    if dataset is None:
+        return [written], []
+    as_in_run, notes = prepared_as(run, dataset, flags, registry)
+    return [written, as_in_run], notes
 
 
 def _configurations(
@@ -140,6 +150,7 @@ def _settle(
     budget: tuple[int, int, int],
     plot: Path | None,
     as_json: bool,
+    said: Sequence[str],
 ) -> None:
     from eb_core.settling.problem import Problem
     from eb_core.settling.state import State
@@ -157,13 +168,15 @@ def _settle(
         weight = next(network.parameters())
         rows = (data.test or data.train).x[:batch].to(weight)
         problem = Problem.free(network, energy, rows)
-        start, said = problem.rest(), []
+        start, said = problem.rest(), list(said)
         if beta:
             name, only = next(iter(made.items()))
             status.update(styled("{}: the free state that the nudged phase starts from", name))
             _, free = settle_amply(only["relaxer"], problem)
             start = State(free.state.units)
-            said = [f"the nudged phase starts from the free state of {name}, residual {float(free.residual.max()):.1e}"]
+            said += [
+                f"the nudged phase starts from the free state of {name}, residual {float(free.residual.max()):.1e}"
+            ]
             labels = (data.test or data.train).y[:batch].to(weight.device)
             target = cost.encode(labels, data.classes, energy, weight.dtype)
             problem = problem.nudged(cost, target, beta)

@@ -133,7 +133,7 @@ def conjugate_gradients(product: Product, right: Tensor, tolerance: float = 1e-1
 def smallest_eigenvalue(product: Product, moving: Tensor, steps: int = 60) -> Tensor:
     """Smallest eigenvalue of H on the moving units of each sample (B,), by Lanczos with full reorthogonalisation.
 
-    Samples in which no unit moves get inf.
+    Samples in which no unit moves get inf, those with products that are not finite -inf.
     """
     generator = torch.Generator(moving.device).manual_seed(0)
     vector = torch.randn(moving.shape, generator=generator, dtype=moving.dtype, device=moving.device) * moving
@@ -158,8 +158,9 @@ def smallest_eigenvalue(product: Product, moving: Tensor, steps: int = 60) -> Te
         matrix = matrix + off + off.transpose(1, 2)
     exists = torch.stack([old.square().sum(1) > 0 for old in basis], 1)
     matrix = matrix + torch.diag_embed(torch.where(exists, 0.0, torch.inf).nan_to_num(posinf=1e30))
-    smallest = torch.linalg.eigvalsh(matrix)[:, 0]
-    return torch.where(moving.any(1), smallest, torch.inf)
+    sound = matrix.isfinite().flatten(1).all(1)
+    smallest = torch.linalg.eigvalsh(torch.where(sound.view(-1, 1, 1), matrix, 0.0))[:, 0]
+    return torch.where(moving.any(1), torch.where(sound, smallest, -torch.inf), torch.inf)
 
 
 def _flat(parts: list[Tensor] | tuple[Tensor, ...]) -> Tensor:

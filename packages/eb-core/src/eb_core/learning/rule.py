@@ -2,13 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import ClassVar
 
 import attrs
 import torch
 from torch import Tensor
 
 from eb_core.learning.backend import Session
-from eb_core.settling.problem import Problem
+from eb_core.settling.problem import Phase, Problem
 from eb_core.settling.relaxer import Relaxation
 from eb_core.settling.state import State
 from eb_core.things.cost import Cost
@@ -39,10 +40,13 @@ class Rule(ABC):
 
     The docstring of a rule names the function whose gradient it estimates, and in which limit.
 
+    `phases` are the phases that the rule settles; options of relaxer and backend that act in no such phase do nothing.
+
     `error_order` is n where the estimate is the gradient of the cost at the free equilibrium up to an error of
     order beta^n, and None where it is the gradient of something else, whatever beta.
     """
 
+    phases: ClassVar[tuple[Phase, ...]] = ("free", "nudged", "clamped")
     error_order: int | None = None
 
     def infer(

@@ -28,7 +28,7 @@ class SimulatorSession(Session):
 
     stacks = True
 
-    def settle(
+    def settle_phase(
         self, problem: Problem, start: State | None = None, *, generator: torch.Generator | None = None
     ) -> Relaxation:
         return self.relaxer.relax(problem, start, generator=generator)
@@ -59,7 +59,7 @@ class MixedSession(Session):
             found.append((_with(relaxer, **{name: budget - polish}), fine))
         return found[0], found[1]
 
-    def settle(
+    def settle_phase(
         self, problem: Problem, start: State | None = None, *, generator: torch.Generator | None = None
     ) -> Relaxation:
         rough, fine = self._free if problem.phase == "free" else self._perturbed
@@ -73,7 +73,9 @@ class MixedSession(Session):
         dtype = problem.x.dtype
         state = found.state.map(lambda value: value.to(dtype) if value.is_floating_point() else value)
         if fine is None:
-            return attrs.evolve(found, state=state)
+            walls = {layer.name: problem.energy.domain(layer) for layer in problem.network.unit_layers}
+            units = {name: problem.hold(name, walls[name].project(s)) for name, s in state.units.items()}
+            return attrs.evolve(found, state=State(units, state.memory))  # bfloat16 rounds walls, too
         last = fine.relax(problem, state, generator=generator)
         return attrs.evolve(last, steps=found.steps + last.steps)
 
@@ -88,7 +90,11 @@ class Simulator(Backend):
         " iterations. It pays for convolutions on processors with bfloat16 matrix units; elsewhere it may be slower",
     )
     polish: int = option(
-        default=3, help="with bfloat16: so many iterations in full precision end each phase", unit="iterations", ge=0
+        default=3,
+        help="with bfloat16: so many iterations in full precision end each phase",
+        unit="iterations",
+        ge=0,
+        only_with={"precision": ("bfloat16",)},
     )
 
     def why_not(self, energy: Energy, relaxer: Relaxer) -> str | None:

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, TypeVar, Union, dataclass_transform, get
 
 import attrs
 
+from eb_core.registry.conditions import Conditions
 from eb_core.registry.errors import SHOWN, Fault, did_you_mean
 from eb_core.registry.text import Text, arms_of
 from eb_core.registry.wording import shown
@@ -30,7 +31,14 @@ LARGEST: Final = 1e30
 
 @attrs.frozen
 class OptionSpec:
-    """What is known of an option beside its type and default."""
+    """What is known of an option beside its type and default.
+
+    Args:
+        only_with: alternatives; where none of them holds, the option does nothing.
+        phases: the phases that it acts in; nothing means all.
+        prepares: whether it says what samples and labels of a data set look like, so that data for a trained net must
+            have the same.
+    """
 
     help: str
     unit: str = ""
@@ -39,6 +47,9 @@ class OptionSpec:
     lt: float | None = None
     le: float | None = None
     reaches_out: bool = False
+    only_with: tuple[Conditions, ...] = ()
+    phases: tuple[str, ...] = ()
+    prepares: bool = False
 
     def range(self) -> str:
         """Bounds in words, such as `> 0, <= 1`."""
@@ -65,8 +76,18 @@ def option(
     lt: float | None = None,
     le: float | None = None,
     reaches_out: bool = False,
+    only_with: Conditions | tuple[Conditions, ...] = (),
+    phases: tuple[str, ...] = (),
+    prepares: bool = False,
 ) -> Any:
     """One setting of a component: its default, what it means, its unit and its range.
+
+        momentum: float = option(default=0.0, help="of SGD", only_with={"optimizer": ("sgd",)})
+
+    says that `momentum` does nothing with another optimizer, so that a user who sets it in vain is told. A tuple of
+    such mappings are alternatives, and `{"noise": True}` asks for any value but none, 0 and false. `phases=("nudged",)`
+    says the same of rules that settle no such phase; `prepares=True` marks an option of a data set that a trained net
+    needs of other data too, such as a normalisation.
 
     The type comes from the annotation: bool, int, float, str, `Literal[...]`, `tuple[T, ...]`,
     `Mapping[str, T]`, or any of them `| None`. Bounds hold for every number inside.
@@ -75,7 +96,8 @@ def option(
         reaches_out: it says with whom to speak outside this computer, such as a URL or the address of a chip. A recipe
             or a run directory may not set it to anything but its default unless the user trusts it.
     """
-    spec = OptionSpec(help, unit, gt, ge, lt, le, reaches_out)
+    ways = (only_with,) if isinstance(only_with, Mapping) else only_with
+    spec = OptionSpec(help, unit, gt, ge, lt, le, reaches_out, tuple(way for way in ways if way), phases, prepares)
     factory = {"factory": lambda: default} if isinstance(default, Mapping) else {"default": default}
     return attrs.field(
         **factory,
@@ -182,10 +204,24 @@ def type_name(kind: Any) -> str:
 
 
 def fields(cls: type) -> Iterator[tuple["attrs.Attribute[Any]", OptionSpec]]:
-    """The options of a configurable class, in order of definition."""
+    """The options of a configurable class, in order of definition.
+
+    What an option needs to do anything is inherited by one that a subclass declares anew without saying so.
+    """
     for field in attrs.fields(cls):
         if _METADATA in field.metadata:
-            yield field, field.metadata[_METADATA]
+            own: OptionSpec = field.metadata[_METADATA]
+            above = [spec for base in cls.__mro__[1:] if (spec := _declared(base, field.name))]
+            marks = next(
+                ((spec.only_with, spec.phases) for spec in (own, *above) if spec.only_with or spec.phases), None
+            )
+            yield field, own if marks is None else attrs.evolve(own, only_with=marks[0], phases=marks[1])
+
+
+def _declared(cls: type, name: str) -> OptionSpec | None:
+    """The option of this name of a configurable class, if it has one."""
+    fields_of = attrs.fields_dict(cls) if attrs.has(cls) else {}
+    return fields_of[name].metadata.get(_METADATA) if name in fields_of else None
 
 
 def default_of(field: "attrs.Attribute[Any]") -> Any:

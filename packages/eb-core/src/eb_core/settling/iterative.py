@@ -34,7 +34,11 @@ class IterativeRelaxer(Relaxer):
     divisible: ClassVar[bool] = True
     steps: int = option(default=30, help="largest number of iterations in the free phase", unit="iterations", ge=1)
     nudged_steps: int = option(
-        default=30, help="largest number of iterations in a nudged or clamped phase", unit="iterations", ge=1
+        default=30,
+        help="largest number of iterations in a nudged or clamped phase",
+        unit="iterations",
+        ge=1,
+        phases=("nudged", "clamped"),
     )
     tol: float = option(
         default=1e-4,
@@ -47,12 +51,14 @@ class IterativeRelaxer(Relaxer):
         help="the same for nudged and clamped phases; none means 0.2 |beta| tol, as far as the precision goes",
         unit="units of the state",
         ge=0,
+        phases=("nudged", "clamped"),
     )
     check_every: int = option(
         default=3,
         help="iterations between two looks at the residual, each about as dear as one",
         unit="iterations",
         ge=1,
+        only_with=({"tol": True}, {"nudged_tol": True}),
     )
 
     @abstractmethod

@@ -27,13 +27,14 @@ class Nudge:
 
     def check(self, energy: Energy) -> None:
         """Refuse a beta for which F has no minimum: the output curvature must stay positive."""
-        slope = self.cost.quadratic(self.target)
-        if slope is None or isinstance(self.beta, Tensor):
+        slope, beta = self.cost.quadratic(self.target), self.beta
+        if slope is None or (isinstance(beta, Tensor) and beta.device.type != "cpu"):
             return
-        curvature = energy.output_curvature + self.beta * slope[0]
+        lowest = float(beta.min()) if isinstance(beta, Tensor) else beta
+        curvature = energy.output_curvature + lowest * slope[0]
         if curvature <= 0:
             raise UsageError(
-                f"beta = {self.beta:g} leaves the output curvature {curvature:g}: F has no minimum",
+                f"beta = {lowest:g} leaves the output curvature {curvature:g}: F has no minimum",
                 advice=f"keep beta above {-energy.output_curvature / slope[0]:g}",
             )
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from eb_core.registry import UsageError
+from eb_core.settling.given import check_clamp, check_strength, check_tensor
 from eb_core.settling.nudge import Clamp, Nudge
 from eb_core.settling.state import State, join
 from eb_core.things.cost import Cost
@@ -49,16 +50,14 @@ class Problem:
         """The free phase: minimise E with the input fixed at x.
 
         Raises:
-            UsageError: x does not have the input's shape, or another dtype than the network.
+            UsageError: x holds no sample, does not have the input's shape, is in another dtype or on another device
+                than the network, or not finite (looked at on the CPU only).
         """
         shape = network.layers[network.input].shape
-        if tuple(x.shape[1:]) != shape:
-            raise UsageError(
-                f"input of shape {tuple(x.shape)} for a network of inputs {shape}", advice=f"give (B, {shape})"
-            )
-        weight = next(network.parameters())
-        if x.dtype != weight.dtype:
-            raise UsageError(f"input in {x.dtype}, network in {weight.dtype}", advice="convert one of them")
+        if not isinstance(x, Tensor) or tuple(x.shape[1:]) != shape or not len(x):
+            form = f"of shape {tuple(x.shape)}" if isinstance(x, Tensor) else f"of type {type(x).__name__}"
+            raise UsageError(f"input {form} for a network of inputs {shape}", advice=f"give (B, {shape}), B > 0")
+        check_tensor("input", x, (len(x), *shape), next(network.parameters()))
         return cls(network, energy, x)
 
     def nudged(
@@ -70,8 +69,11 @@ class Problem:
             scale: see `Problem`; default: |beta|, for beta = 0 nothing.
 
         Raises:
-            UsageError: beta is so negative that F has no minimum.
+            UsageError: the target is no finite (B, outputs), beta neither a finite number nor (B,), or so negative that
+                F has no minimum.
         """
+        check_tensor("target", target, (self.batch, *self.network.layers[self.network.output].shape), self.x)
+        check_strength(beta, self.batch, self.x)
         nudge = Nudge(cost, target, beta)
         nudge.check(self.energy)
         if scale is None:
@@ -85,11 +87,20 @@ class Problem:
         phase: Phase = "clamped",
         scale: float | None = None,
     ) -> "Problem":
-        """The same batch with layers held at `values`, wholly or where `masks` is true; `scale`: see `Problem`."""
-        clamps = {layer: Clamp(value, (masks or {}).get(layer)) for layer, value in values.items()}
-        for layer in clamps:
-            if layer not in {one.name for one in self.network.unit_layers}:
+        """The same batch with layers held at `values`, wholly or where `masks` is true; `scale`: see `Problem`.
+
+        Raises:
+            UsageError: no such layer, or values and masks that do not fit it.
+        """
+        masks = masks or {}
+        shapes = {layer.name: (self.batch, *layer.shape) for layer in self.network.unit_layers}
+        for layer in (*values, *masks):
+            if layer not in shapes:
                 raise UsageError(f"there is no layer '{layer}' to clamp", advice="clamp a hidden or the output layer")
+            if layer not in values:
+                raise UsageError(f"layer '{layer}' has a mask and no values", advice="give the values to hold it at")
+            check_clamp(layer, values[layer], masks.get(layer), shapes[layer], self.x)
+        clamps = {layer: Clamp(value, masks.get(layer)) for layer, value in values.items()}
         return attrs.evolve(self, clamps={**self.clamps, **clamps}, phase=phase, scale=scale)
 
     def select(self, rows: Tensor) -> "Problem":

@@ -15,7 +15,9 @@ class CrossEntropy(Cost):
     The softmax belongs to the cost, not to the units: r is a linear or boxed read-out, T its temperature.
     """
 
-    temperature: float = option(default=1.0, help="read-out scale of the softmax", unit="units of the read-out", gt=0)
+    temperature: float = option(
+        default=1.0, help="read-out scale of the softmax", unit="units of the read-out", ge=1e-15, le=1e15
+    )
 
     @property
     def curvature(self) -> float:  # type: ignore[override]

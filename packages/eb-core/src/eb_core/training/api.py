@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eb_core.registry import Configuration, Layer, Registry, read_recipe
+from eb_core.registry import Configuration, Layer, Registry, UsageError, read_recipe
 from eb_core.registry.recipes import TRAINER
 from eb_core.things.data import Data, Dataset, OwnArrays
+from eb_core.training.asked import data_of, idle_without_run, observers_of, path_of, recipes_of, registry_of
 from eb_core.training.execute import Device, TrainingResult, execute, threads
 from eb_core.training.places import places
 from eb_core.training.prepare import configure
@@ -35,6 +36,9 @@ def layer_of(choices: Mapping[str, Choice | None], trainer: Mapping[str, Any] | 
         if isinstance(choice, str):
             sections[kind] = {"name": (choice, f"{kind}=")}
         elif isinstance(choice, Mapping):
+            wrong = [key for key in choice if not isinstance(key, str)]
+            if wrong:
+                raise UsageError(f"options of the {kind} are named by text, not by {wrong[0]!r}", origin=f"{kind}=")
             sections[kind] = {key: (value, f"{kind}=") for key, value in choice.items()}
         elif choice is not None:
             instances[kind] = choice
@@ -70,33 +74,41 @@ def train(
     >>> result.test.accuracy > 0.85
     True
 
+    What the physics or the dynamics has to say before it starts, and options that do nothing with the others, are
+    issued as warnings, each a `Notice`.
+
     Args:
         model, energy, relaxer, rule, cost, dataset, backend: a name, `{"name": …, option: value}`, or an
             instance; left out, they come from the recipe.
-        data: your own tensors (`Data.from_arrays`) instead of a data set.
+        data: your own tensors (`Data.from_arrays`); it goes without dataset.
         recipe: names or .toml files of recipes, later ones over earlier ones.
         out: folder in which a new run directory is made; None writes nothing.
         predictions: also write predictions.npz, the read-outs of the test split, into that directory.
-        observers: told of every batch and epoch.
+        observers: told of every batch and epoch by their methods `batch` and `epoch`; an exception of one ends the
+            training, and comes out as it is.
         trust: whoever wrote the .toml files may run code here: they may name a class, `module:Class`.
         trainer: options of `TrainerSettings`, such as `epochs=5, lr=1e-3`.
 
-    What the physics or the dynamics has to say before it starts, and what epochs advise, is issued as warnings of the
-    class `Notice`.
+    What the physics or the dynamics has to say before it starts, options that do nothing, and what epochs advise, are
+    issued as warnings of the class `Notice`.
 
     Raises:
         UsageError: with everything that is wrong about the settings or the data.
         RunError: training failed; with `out`, the run directory says so and keeps the weights.
     """
-    registry = registry or Registry.installed()
+    observers, recipes, registry = observers_of(observers), recipes_of(recipe), registry_of(registry)
+    folder = None if out is None else path_of(out, "out=")
+    if data is not None and data_of(data) and dataset is not None:
+        raise UsageError("both data= and dataset= are given", origin="dataset=", advice="leave one of them out")
     choices = {"model": model, "energy": energy, "relaxer": relaxer, "rule": rule, "cost": cost}
     choices |= {"dataset": dataset if data is None else OwnArrays(), "backend": backend}
-    recipes = [recipe] if isinstance(recipe, str) else recipe
     layers = [*(read_recipe(registry, one, trust=trust) for one in recipes), layer_of(choices, trainer)]
     configuration = configure(registry, layers)
+    for note in [*configuration.notes, *(idle_without_run(trainer, predictions) if folder is None else ())]:
+        warnings.warn(note, Notice, stacklevel=2)
     caller = sys._getframe(1)
     watching = [*observers, AdviceAsWarnings(caller.f_code.co_filename, caller.f_lineno)]
-    return run_training(configuration, registry, data=data, out=out, observers=watching, predictions=predictions)
+    return run_training(configuration, registry, data=data, out=folder, observers=watching, predictions=predictions)
 
 
 def run_training(

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from eb_core.learning.backend import Session
 from eb_core.learning.rule import Rule
+from eb_core.registry import UsageError
 from eb_core.settling.problem import Problem
 from eb_core.things.cost import Cost
 from eb_core.things.data import Split
@@ -49,9 +50,27 @@ class Predictions:
 
 @torch.no_grad()
 def predict_split(
-    rule: Rule, session: Session, cost: Cost, split: Split, classes: int, *, seed: int = 0, batch_size: int = 256
+    rule: Rule,
+    session: Session,
+    cost: Cost,
+    split: Split,
+    classes: int,
+    *,
+    seed: int = 0,
+    generator: torch.Generator | None = None,
+    batch_size: int = 256,
 ) -> Predictions:
-    """Predictions on a whole split; noise, if the dynamics has any, is drawn from the stream of `seed`."""
+    """Predictions on a whole split; noise, if the dynamics has any, is drawn from `generator`, or the stream of `seed`.
+
+    Raises:
+        UsageError: the samples do not fit the network, or have labels that it has no class for.
+    """
+    if int(split.y.max()) >= classes:
+        raise UsageError(
+            f"label {int(split.y.max())} for a network of {classes} classes",
+            origin="the data",
+            advice="take a data set with the classes that the network learnt",
+        )
     weight = next(session.network.parameters())
     parts = []
     for index, first in enumerate(range(0, len(split), batch_size)):
@@ -59,8 +78,8 @@ def predict_split(
         x = split.x[rows].to(device=weight.device, dtype=weight.dtype)
         labels = split.y[rows].to(weight.device)
         problem = Problem.free(session.network, session.energy, x)
-        generator = stream(seed, "settle", epoch=0, batch=index, device=weight.device)
-        readout = problem.readout(rule.infer(session, problem, generator=generator).state)
+        source = generator or stream(seed, "settle", epoch=0, batch=index, device=weight.device)
+        readout = problem.readout(rule.infer(session, problem, generator=source).state)
         target = cost.encode(labels, classes, session.energy, x.dtype)
         parts.append((labels, cost.predict(readout), readout, cost.value(readout, target)))
     return Predictions(*(torch.cat(column) for column in zip(*parts, strict=True)))

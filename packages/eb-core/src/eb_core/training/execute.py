@@ -68,7 +68,15 @@ def execute(
             else:
                 _record_end(run, checkpoints, trainer, error)
             raise
-    net = TrainedNet(trainer.network, trainer.energy, trainer.rule, trainer.cost, trainer.data.classes, trainer.session)
+    net = TrainedNet(
+        trainer.network,
+        trainer.energy,
+        trainer.rule,
+        trainer.cost,
+        trainer.data.classes,
+        trainer.session,
+        trainer.settings.seed,
+    )
     test = predictions.score() if predictions else None
     return TrainingResult(
         net, test, tuple(trainer.reports), trainer.best_epoch, configuration, run.path if run else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import attrs
 import torch
 
 from eb_core.learning.backend import Backend
@@ -12,11 +13,12 @@ from eb_core.registry.wording import shown, told
 from eb_core.settling.relaxer import Relaxer
 from eb_core.things.cost import Cost
 from eb_core.things.energy import Energy
+from eb_core.training.idle import idle_notes
 from eb_core.training.settings import TrainerSettings
 
 
 def configure(registry: Registry, layers: Sequence[Layer], kinds: Sequence[str] = SECTIONS) -> Configuration:
-    """Resolve `layers` (lowest first), then ask every part whether it fits the others.
+    """Resolve `layers` (lowest first), then ask every part whether it fits the others, and note options that are idle.
 
     Raises:
         UsageError: with all faults of all sections.
@@ -28,7 +30,7 @@ def configure(registry: Registry, layers: Sequence[Layer], kinds: Sequence[str] 
         faults += _device_faults(configuration[TRAINER])
     if faults:
         raise UsageError(*faults)
-    return configuration
+    return attrs.evolve(configuration, notes=(*configuration.notes, *idle_notes(configuration, layers)))
 
 
 def _misfits(configuration: Configuration) -> list[Fault]:
@@ -63,7 +65,7 @@ def _listed(kinds: Sequence[str], names: Mapping[str, str]) -> str:
 
 def _device_faults(settings: TrainerSettings) -> list[Fault]:
     try:
-        torch.ones(1, device=settings.device).cpu()  # there and back again: nothing returns from the device `meta`
+        torch.ones(1, device=settings.device, dtype=getattr(torch, settings.dtype)).add(1).item()
     except Exception as error:  # noqa: BLE001 - an odd name makes torch raise anything, ModuleNotFoundError too
         reason = (told(error).partition(": ")[2]).partition(". ")[0]
         what = f"device {shown(settings.device)} cannot be used: {reason}"

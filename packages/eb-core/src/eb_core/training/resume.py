@@ -16,6 +16,7 @@ from eb_core.registry import Configuration, Registry, UsageError
 from eb_core.registry.commands import command
 from eb_core.registry.recipes import TRAINER
 from eb_core.things.data import Data
+from eb_core.training.asked import data_of, observers_of, path_of, registry_of
 from eb_core.training.checkpoint import Checkpoint, understood
 from eb_core.training.execute import Device, TrainingResult, execute, threads
 from eb_core.training.lock import held
@@ -73,10 +74,11 @@ def resume(
             network, or other data.
         RunError: training failed.
     """
-    registry = registry or Registry.installed()
+    observers, data = observers_of(observers), None if data is None else data_of(data)
     caller = sys._getframe(1)
     watching = [*observers, AdviceAsWarnings(caller.f_code.co_filename, caller.f_lineno)]
-    with find_stopped(Path(path), registry, trust=trust, take_over=take_over) as stopped:
+    where = path_of(path, "resume")
+    with find_stopped(where, registry_of(registry), trust=trust, take_over=take_over) as stopped:
         for difference in stopped.differences:
             warnings.warn(difference, stacklevel=2)
         return go_on(stopped, data=data, data_dir=data_dir, observers=watching)

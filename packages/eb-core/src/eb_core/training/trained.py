@@ -19,22 +19,29 @@ from eb_core.registry.commands import command
 from eb_core.registry.recipes import TRAINER, read_text
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxation
+from eb_core.things.arrays import tensor_of
 from eb_core.things.cost import Cost
 from eb_core.things.data import Data
 from eb_core.things.energy import Energy
 from eb_core.things.network import Network
+from eb_core.training.asked import data_of, path_of, registry_of
 from eb_core.training.evaluation import Predictions, Score, predict_split
 from eb_core.training.manifest import RECIPE, read_manifest
 from eb_core.training.places import load_again
 from eb_core.training.prepare import configure
 from eb_core.training.runs import read_weights
 from eb_core.training.settings import TrainerSettings
+from eb_core.training.streams import stream
 from eb_core.training.trainer import make_network
 
 
 @attrs.frozen(eq=False)
 class TrainedNet:
-    """A network with the physics and dynamics it was trained with."""
+    """A network with the physics and dynamics it was trained with.
+
+    Where the dynamics has noise, every call draws it from a fresh stream of `seed`: the same input gives the same
+    answer. Pass `generator` for independent draws.
+    """
 
     network: Network
     energy: Energy
@@ -42,33 +49,41 @@ class TrainedNet:
     cost: Cost
     classes: int
     session: Session
+    seed: int = 0
 
     @torch.no_grad()
-    def settle(self, x: Any) -> Relaxation:
-        """The state that predictions are read from, for inputs x, (B, *input shape), any real array."""
-        return self.rule.infer(self.session, self._problem(x))
+    def settle(self, x: Any, *, generator: torch.Generator | None = None) -> Relaxation:
+        """The state that predictions are read from, for inputs x, (B, *input shape), any real array.
 
-    @torch.no_grad()
-    def readout(self, x: Any) -> Tensor:
-        """Read-out at the free state, (B, outputs)."""
-        problem = self._problem(x)
-        return problem.readout(self.rule.infer(self.session, problem).state)
-
-    def predict(self, x: Any) -> Tensor:
-        """Predicted classes, (B,) int64."""
-        return self.cost.predict(self.readout(x))
-
-    def score(self, data: Data) -> Score:
-        """Score on the test split of `data`, or on its training split if it has no other."""
-        return self.predictions(data).score()
-
-    def predictions(self, data: Data) -> Predictions:
-        """Labels, predicted classes and read-outs of that split; `to_npz` makes a file of them."""
-        return predict_split(self.rule, self.session, self.cost, data.test or data.train, self.classes)
-
-    def _problem(self, x: Any) -> Problem:
+        Raises:
+            UsageError: x is no array of finite real numbers, empty, or of another shape.
+            RunError: it does not settle to a state that can be read.
+        """
         weight = next(self.network.parameters())
-        return Problem.free(self.network, self.energy, torch.as_tensor(x).to(weight))
+        problem = Problem.free(self.network, self.energy, tensor_of(x, "x", "x").to(weight))
+        source = stream(self.seed, "settle", device=weight.device) if generator is None else generator
+        return self.rule.infer(self.session, problem, generator=source)
+
+    @torch.no_grad()
+    def readout(self, x: Any, *, generator: torch.Generator | None = None) -> Tensor:
+        """Read-out at the free state, (B, outputs)."""
+        settled = self.settle(x, generator=generator)
+        return settled.problem.readout(settled.state)
+
+    def predict(self, x: Any, *, generator: torch.Generator | None = None) -> Tensor:
+        """Predicted classes, (B,) int64."""
+        return self.cost.predict(self.readout(x, generator=generator))
+
+    def score(self, data: Data, *, generator: torch.Generator | None = None) -> Score:
+        """Score on the test split of `data`, or on its training split if it has no other."""
+        return self.predictions(data, generator=generator).score()
+
+    def predictions(self, data: Data, *, generator: torch.Generator | None = None) -> Predictions:
+        """Labels, predicted classes and read-outs of that split; `to_npz` makes a file of them."""
+        split = data_of(data, "data").test or data.train
+        return predict_split(
+            self.rule, self.session, self.cost, split, self.classes, seed=self.seed, generator=generator
+        )
 
 
 def load_run(
@@ -86,8 +101,8 @@ def load_run(
         UsageError: no run, no weights, or weights of another network; a recipe that needs trust.
         PluginError: a plugin that the run used is not here.
     """
-    path = Path(path)
-    registry = registry or Registry.installed()
+    path = path_of(path, "load_run")
+    registry = registry_of(registry)
     manifest = read_manifest(path)
     here = Layer({TRAINER: {"device": (device, f"device={device}")}})
     configuration = configure(
@@ -112,7 +127,7 @@ def load_run(
     opened: Backend = backend
     session = opened.open(network, energy, configuration["relaxer"], device=torch.device(device), dtype=dtype)
     session.program()
-    return TrainedNet(network, energy, configuration["rule"], cost, facts["classes"], session)
+    return TrainedNet(network, energy, configuration["rule"], cost, facts["classes"], session, settings.seed)
 
 
 def load_run_data(
@@ -126,9 +141,9 @@ def load_run_data(
     Raises:
         UsageError: the data cannot be loaded, or is not the same; a recipe that needs trust.
     """
-    path = Path(path)
+    path = path_of(path, "load_run_data")
     manifest = read_manifest(path)
-    configuration = configure(registry or Registry.installed(), [written_recipe(path, trust)], ["dataset"])
+    configuration = configure(registry_of(registry), [written_recipe(path, trust)], ["dataset"])
     data, then = load_again(configuration["dataset"], manifest, data_dir), manifest["data"]["checksum"]
     if data.checksum() != then:
         raise UsageError(

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from eb_core.learning.backend import Backend, Session
 from eb_core.learning.rule import GradientEstimate, Rule
-from eb_core.registry import Configuration, RunError, UsageError
+from eb_core.learning.settled import weights_beyond
+from eb_core.registry import Configuration, EbError, RunError, UsageError
 from eb_core.registry.recipes import TRAINER
 from eb_core.registry.wording import told
 from eb_core.settling.state import State
@@ -133,13 +134,12 @@ class Trainer:
             self.whole = True
             self.session.program()
             if index % FINITE_CHECK_EVERY == 0 or index + 1 == total:
-                self._check_finite("the loss is", tally.loss, epoch, index)
-                self._check_finite("the weights or the optimiser's moments are", self._sums(), epoch, index)
+                self._check_finite(estimate, epoch, index)
             for observer in observers:
                 observer.batch(epoch, index + 1, total)
         validation = self._validate()
-        if validation:
-            self._check_finite("the validation loss is", torch.tensor(validation.loss), epoch, total - 1)
+        if validation and not math.isfinite(validation.loss):
+            raise self._diverged("the validation loss is", epoch, total - 1, weights_beyond(self.network))
         return EpochReport(
             epoch + 1,
             max(group["lr"] for group in self.optimiser.param_groups),
@@ -203,22 +203,39 @@ class Trainer:
     def _estimate(self, x: Tensor, labels: Tensor, epoch: int, index: int) -> GradientEstimate:
         target = self.cost.encode(labels, self.data.classes, self.energy, self.dtype)
         generator = stream(self.settings.seed, "settle", epoch + 1, index, self.device)
-        return self.rule.estimate(self.session, x, target, self.cost, carry=self.carry, generator=generator)
+        try:
+            return self.rule.estimate(self.session, x, target, self.cost, carry=self.carry, generator=generator)
+        except RunError as error:
+            beyond = weights_beyond(self.network)
+            if beyond is None:
+                raise
+            raise self._diverged("the loss is", epoch, index, beyond) from error
 
-    def _sums(self) -> Tensor:
-        """The sum of each parameter and of each of its moments: not finite if a number in it is not."""
-        moments = [value for state in self.optimiser.state.values() for value in state.values()]
-        values = [*self.network.parameters(), *(value for value in moments if isinstance(value, Tensor) and value.ndim)]
-        return torch.stack([value.detach().sum() for value in values])
+    def _check_finite(self, estimate: GradientEstimate, epoch: int, index: int) -> None:
+        """Stop on a loss, a gradient, weights or moments that are nan or infinite, and say which it was.
 
-    def _check_finite(self, what: str, values: Tensor, epoch: int, index: int) -> None:
-        """Stop on values that are nan or infinite, before model selection could choose what they came from."""
-        if not all_finite([values]):
+        In time before model selection could choose what they came from.
+        """
+        if not all_finite([estimate.loss, self.tally.loss]):
+            raise self._diverged("the loss is", epoch, index, weights_beyond(self.network))
+        if not all_finite(estimate.gradients.values()):
             raise RunError(
-                f"{what} not finite in epoch {epoch + 1}, batch {index + 1}",
+                f"the gradient is not finite in epoch {epoch + 1}, batch {index + 1}",
                 origin="the training loop",
-                advice="lower lr or the gain of the model",
+                advice="raise beta of the rule if it is tiny, lower the gain of the model, or use --dtype float64",
             )
+        moments = (value for state in self.optimiser.state.values() for value in state.values())
+        for what, values in (("the weights are", self.network.parameters()), ("the optimiser's moments are", moments)):
+            if not all_finite(value for value in values if isinstance(value, Tensor)):
+                raise self._diverged(what, epoch, index, weights_beyond(self.network))
+
+    def _diverged(self, what: str, epoch: int, index: int, beyond: str | None) -> RunError:
+        return RunError(
+            f"{what} not finite in epoch {epoch + 1}, batch {index + 1}" + (f": {beyond}" if beyond else ""),
+            origin="the training loop",
+            advice="lower lr or the gain of the model"
+            + ("; the weights of the best epoch so far are kept" if self.kept else ""),
+        )
 
     def _validate(self) -> Score | None:
         split = self.validation_split
@@ -252,13 +269,17 @@ def make_network(
     """A network built by `model`, its weights drawn by `energy`; drawn in float64 on the CPU, then converted.
 
     Raises:
-        UsageError: the energy cannot run on this wiring, or there is no memory for it.
+        UsageError: the model cannot be built for these inputs, or the energy cannot run on this wiring.
     """
     try:
         network = model.build(input_shape, outputs).double()
-    except (MemoryError, RuntimeError) as error:  # RuntimeError: torch can't allocate, or the size overflows
+    except EbError:
+        raise
+    except Exception as error:
         raise UsageError(
-            f"the network cannot be built: {told(error)}", origin="[model]", advice="ask for fewer units"
+            f"{type(model).__name__} cannot be built for inputs {input_shape} and {outputs} outputs: {told(error)}",
+            origin="[model]",
+            advice="change its options; a network too large for the memory needs fewer units",
         ) from error
     reason = energy.why_not(network)
     if reason:
