@@ -2,6 +2,7 @@
 
 import math
 
+import attrs
 import pytest
 import torch
 
@@ -173,8 +174,10 @@ def test_fused_block_updates_are_the_plain_ones(pump: float) -> None:
 def test_units_at_or_above_threshold_are_not_fused() -> None:
     free = free_problem(CimEnergy(pump=0.6), "one hidden layer")
     above = free_problem(CimEnergy(pump=1.0), "one hidden layer")
-    strong = torch.full((free.batch,), -0.5, dtype=torch.float64)
-    for problem in (above, nudged(free, SquaredError(), strong)):
+    mild = nudged(free, SquaredError(), torch.full((free.batch,), -0.3, dtype=torch.float64))
+    assert mild.nudge is not None
+    strong = attrs.evolve(mild, nudge=attrs.evolve(mild.nudge, beta=2 * mild.nudge.beta))
+    for problem in (above, strong):
         work = Workspace(problem, random_state(problem))
         assert FusedRoots.of(work, work.order()) is None
 

@@ -10,25 +10,22 @@ from eb_core.registry import configurable, option
 class TrainerSettings:
     """Optimiser, schedule, budget, model selection, seed, machine and checkpoints of a run."""
 
-    epochs: int = option(default=10, help="passes over the training split", ge=1, le=10**9)
-    batch_size: int = option(
-        default=32, help="samples of one gradient estimate; the last, partial batch is kept", ge=1, le=10**9
-    )
+    epochs: int = option(default=10, help="passes over the training split", ge=1)
+    batch_size: int = option(default=32, help="samples of one gradient estimate; the last, partial batch is kept", ge=1)
     optimizer: Literal["sgd", "adam"] = option(default="adam", help="torch's SGD or Adam")
-    lr: float = option(default=0.003, help="learning rate of every parameter that no pattern names", gt=0, le=1e30)
+    lr: float = option(default=0.003, help="learning rate of every parameter that no pattern names", gt=0)
     layer_lr: Mapping[str, float] = option(
         default={},
         help='learning rates by name, {"edges.input-*" = 0.06}; the last pattern that fits wins',
         ge=0,
-        le=1e30,
     )
     momentum: float = option(default=0.0, help="momentum of SGD", ge=0, lt=1, only_with={"optimizer": ("sgd",)})
-    weight_decay: float = option(default=0.0, help="L2 coefficient, on weights and biases", ge=0, le=1e30)
+    weight_decay: float = option(default=0.0, help="L2 coefficient, on weights and biases", ge=0)
     schedule: Literal["constant", "cosine", "exponential"] = option(
         default="constant", help="learning rate over the epochs; stepped once per epoch"
     )
     lr_min: float = option(
-        default=2e-6, help="where the cosine schedule ends", ge=0, le=1e30, only_with={"schedule": ("cosine",)}
+        default=2e-6, help="where the cosine schedule ends", ge=0, only_with={"schedule": ("cosine",)}
     )
     lr_decay: float = option(
         default=0.99,

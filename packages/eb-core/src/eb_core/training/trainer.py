@@ -277,7 +277,7 @@ def make_network(
         raise
     except Exception as error:
         raise UsageError(
-            f"{type(model).__name__} cannot be built for inputs {input_shape} and {outputs} outputs: {told(error)}",
+            f"the network cannot be built for inputs {input_shape} and {outputs} outputs: {told(error)}",
             origin="[model]",
             advice="change its options; a network too large for the memory needs fewer units",
         ) from error
