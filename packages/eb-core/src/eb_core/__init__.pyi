@@ -31,7 +31,7 @@ from .training.execute import TrainingResult as TrainingResult
 from .training.report import EpochReport as EpochReport, Notice as Notice, Observer as Observer
 from .training.resume import resume as resume
 from .training.settings import TrainerSettings as TrainerSettings
-from .training.trainer import make_network as make_network
+from .training.build import make_network as make_network
 from .training.trained import TrainedNet as TrainedNet, load_run as load_run
 from .learning.oracle import ExactGradient as ExactGradient, exact_gradient as exact_gradient
 from .learning.simulator import Simulator as Simulator

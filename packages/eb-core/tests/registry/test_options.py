@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eb_core.registry import Text, configurable, fields, option, type_name
-from eb_core.registry.options import OptionSpec, conform, default_of, option_types, structure
+from eb_core.registry.conform import OptionSpec, conform
+from eb_core.registry.options import default_of, option_types, structure
 
 
 @configurable

@@ -236,9 +236,9 @@ def _data(
 def _network(run: Path | None, made: Configuration, data: "Data") -> "Network":
     import torch
 
+    from eb_core.training.build import make_network
     from eb_core.training.runs import read_weights
     from eb_core.training.streams import stream
-    from eb_core.training.trainer import make_network
 
     settings = made[TRAINER]
     network = make_network(

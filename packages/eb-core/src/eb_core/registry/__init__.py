@@ -2,10 +2,12 @@
 
 from eb_core.registry.catalog import Offer, Registry
 from eb_core.registry.component import HOOKS, KINDS, PLUGIN_API, Component
-from eb_core.registry.discovery import Plugin, PluginFilter, discover
+from eb_core.registry.conform import type_name
+from eb_core.registry.discovery import Plugin, discover
 from eb_core.registry.errors import EbError, Fault, PluginError, RunError, UsageError, did_you_mean
 from eb_core.registry.hookspecs import hookimpl
-from eb_core.registry.options import configurable, fields, option, type_name
+from eb_core.registry.options import configurable, fields, option
+from eb_core.registry.plugin_filter import PluginFilter
 from eb_core.registry.recipes import Configuration, Layer, Section, parse_recipe, read_recipe
 from eb_core.registry.resolution import resolve_layers
 from eb_core.registry.text import Text

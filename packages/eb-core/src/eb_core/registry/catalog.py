@@ -14,10 +14,11 @@ from typing import Any, Final
 import attrs
 
 from eb_core.registry.component import HOOKS, KINDS, Component
-from eb_core.registry.discovery import Plugin, PluginFilter, canonical, discover
+from eb_core.registry.discovery import Plugin, discover
 from eb_core.registry.errors import Fault, PluginError, UsageError, did_you_mean
 from eb_core.registry.foreign import foreign
 from eb_core.registry.options import option_types
+from eb_core.registry.plugin_filter import PluginFilter, canonical
 from eb_core.registry.providers import PROVIDERS
 from eb_core.registry.wording import shown, told
 

@@ -23,7 +23,7 @@ from eb_core.testing.problems import BATCH, free_problem
 from eb_core.things.energy import Energy
 from eb_core.things.network import Model
 from eb_core.things.squared_error import SquaredError
-from eb_core.training.trainer import make_network
+from eb_core.training.build import make_network
 
 Nets = Sequence[tuple[str, Problem]]
 """Pairs (name of the net, free problem)."""

@@ -10,7 +10,8 @@ from typing import Any
 from eb_core.learning.rule import Rule
 from eb_core.registry import Configuration, Layer, fields
 from eb_core.registry.conditions import hindrance, shown
-from eb_core.registry.options import OptionSpec, default_of
+from eb_core.registry.conform import OptionSpec
+from eb_core.registry.options import default_of
 
 SETTLING = ("relaxer", "backend")
 """Kinds whose options act while phases settle."""

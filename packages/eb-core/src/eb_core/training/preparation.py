@@ -9,7 +9,8 @@ from typing import Any
 
 from eb_core.registry import Layer, Registry, fields
 from eb_core.registry.conditions import shown
-from eb_core.registry.options import conform, default_of, option_types
+from eb_core.registry.conform import conform
+from eb_core.registry.options import default_of, option_types
 from eb_core.training.trained import written_recipe
 
 KIND = "dataset"

@@ -25,6 +25,7 @@ from eb_core.things.data import Data
 from eb_core.things.energy import Energy
 from eb_core.things.network import Network
 from eb_core.training.asked import data_of, path_of, registry_of
+from eb_core.training.build import make_network
 from eb_core.training.evaluation import Predictions, Score, predict_split
 from eb_core.training.manifest import RECIPE, read_manifest
 from eb_core.training.places import load_again
@@ -32,7 +33,6 @@ from eb_core.training.prepare import configure
 from eb_core.training.runs import read_weights
 from eb_core.training.settings import TrainerSettings
 from eb_core.training.streams import stream
-from eb_core.training.trainer import make_network
 
 
 @attrs.frozen(eq=False)

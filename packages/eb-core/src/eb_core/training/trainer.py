@@ -17,7 +17,7 @@ from torch import Tensor
 from eb_core.learning.backend import Backend, Session
 from eb_core.learning.rule import GradientEstimate, Rule
 from eb_core.learning.settled import weights_beyond
-from eb_core.registry import Configuration, EbError, RunError, UsageError
+from eb_core.registry import Configuration, RunError
 from eb_core.registry.recipes import TRAINER
 from eb_core.registry.wording import told
 from eb_core.settling.state import State
@@ -25,6 +25,7 @@ from eb_core.things.cost import Cost
 from eb_core.things.data import Data
 from eb_core.things.energy import Energy
 from eb_core.things.network import Model, Network
+from eb_core.training.build import make_network
 from eb_core.training.diagnosis import Probe
 from eb_core.training.evaluation import Predictions, Score, evaluate_split, predict_split
 from eb_core.training.finite import all_finite
@@ -254,35 +255,3 @@ class Trainer:
         if self.best is None or merit > self.best:
             self.best, self.best_epoch = merit, report.epoch
             self.kept = {name: value.clone() for name, value in self.network.state_dict().items()}
-
-
-def make_network(
-    model: Model,
-    energy: Energy,
-    input_shape: tuple[int, ...],
-    outputs: int,
-    *,
-    generator: torch.Generator,
-    device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
-) -> Network:
-    """A network built by `model`, its weights drawn by `energy`; drawn in float64 on the CPU, then converted.
-
-    Raises:
-        UsageError: the model cannot be built for these inputs, or the energy cannot run on this wiring.
-    """
-    try:
-        network = model.build(input_shape, outputs).double()
-    except EbError:
-        raise
-    except Exception as error:
-        raise UsageError(
-            f"the network cannot be built for inputs {input_shape} and {outputs} outputs: {told(error)}",
-            origin="[model]",
-            advice="change its options; a network too large for the memory needs fewer units",
-        ) from error
-    reason = energy.why_not(network)
-    if reason:
-        raise UsageError(f"this model does not fit this energy: {reason}", advice="choose another model or energy")
-    energy.init_(network, generator)
-    return network.to(device=device, dtype=dtype)
