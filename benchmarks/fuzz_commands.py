@@ -25,7 +25,7 @@ COMMANDS = {
     "evaluate": 9,
     "describe": 8,
     "compare": 6,
-    "check": 4,
+    "check": 2,
     "runs": 4,
     "list-plugins": 3,
 }

@@ -65,16 +65,17 @@ class RunDirectories(Fuzzer):
     def prepare(self, case: Case, scene: Scene) -> list[str]:
         """Two copies; one is damaged."""
         given = {kind: rest for kind, *rest in case.parts}
-        victim = Path("runs") / given.get("name", ["victim"])[0]
+        victim = Path("runs/victim")
         scene.put(given.get("neighbour", ["twin"])[0], Path("runs/neighbour"))
         scene.put(given.get("genuine", ["finished"])[0], victim)
         before = self._content(victim)
         for place, (_, name, seed) in enumerate(part for part in case.parts if part[0] == "damage"):
             with contextlib.suppress(*([Exception] if place else [])):  # the first may have left nothing for the second
                 DAMAGES[name](victim, random.Random(seed))
-        self.victim, self.damaged = victim, self._content(victim)
+        self.victim = victim.rename(victim.with_name(given.get("name", ["victim"])[0]))
+        self.damaged = self._content(self.victim)
         self.changed = {name for name in before if before[name] != self.damaged.get(name)}
-        return [word.replace("RUN", str(victim)) for word in USES[given.get("use", ["runs"])[0]]]
+        return [word.replace("RUN", str(self.victim)) for word in USES[given.get("use", ["runs"])[0]]]
 
     @staticmethod
     def _content(folder: Path) -> dict[str, Any]:
@@ -104,17 +105,16 @@ class RunDirectories(Fuzzer):
         """What a file must not do, and what must not happen to it."""
         given = {kind: rest for kind, *rest in case.parts}
         use, kinds = given.get("use", ["runs"])[0], [part[1] for part in case.parts if part[0] == "damage"]
-        by = f"{use}, {' and '.join(sorted({*kinds}))}"
-        found = [("imported", f"{module}, by {use}") for module in sorted(seen.modules)]
+        found = [("imported", f"by {use}")] if seen.modules else []
         if seen.called:
             found.append(("called", f"an address named by the run, by {use}"))
         words = USES[use]
         if seen.code == 0 and words[0] in WEIGHTY and WEIGHTS in self.changed:
-            found.append(("believed", f"weights, {by}"))
+            found.append(("believed", f"weights, by {use}"))
         if seen.code == 0 and "resume" in use and CHECKPOINT in self.changed and "odd_checkpoint" not in kinds:
-            found.append(("believed", f"checkpoint, {by}"))
+            found.append(("believed", f"checkpoint, by {use}"))
         if use.startswith("runs") and (seen.code != 0 or "neighbour" not in seen.out):
-            found.append(("hidden", by))
+            found.append(("hidden", f"by {use}"))
         now = self._content(scene.work / self.victim) if (scene.work / self.victim).exists() else {}
         gone = {name for name, content in self.damaged.items() if now.get(name) != content}
         may_change = {
@@ -125,9 +125,9 @@ class RunDirectories(Fuzzer):
             ".manifest.json.x.part",
         }
         if seen.code in (2, 3) and gone:
-            found.append(("lost", f"{', '.join(sorted(gone))}, refused by {by}"))
+            found.append(("lost", f"{', '.join(sorted(gone))}, refused by {use}"))
         elif seen.code != 0 and gone - may_change | {name for name in gone if name not in now and name[0] != "."}:
-            found.append(("lost", f"{', '.join(sorted(gone))}, by {by}"))
+            found.append(("lost", f"{', '.join(sorted(gone))}, by {use}"))
         return found
 
     def shown(self, case: Case, words: Sequence[str]) -> str:

@@ -46,11 +46,14 @@ class _CtrlC:
 
 
 class Scene:
-    """One such folder; made whole whenever a command has changed what is not its own."""
+    """One such folder, new or left by another worker; made whole when a command has changed what is not its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.work, self.data, self.runs = (folder, *(folder / one for one in ("work", "data", "runs")))
         self.genuine = folder / "genuine"
+        if self.genuine.exists():
+            self.mend()
+            return
         for part in (self.genuine, folder / "on_path" / "poison"):
             part.mkdir(parents=True)
         for module in ("__init__", "deep"):

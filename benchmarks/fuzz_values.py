@@ -141,7 +141,7 @@ def extreme(chance: random.Random, option: Option, *, fair: bool) -> Value:
     texts = [*NUMBERS, *(repr(type(bound)(bound + shift)) for bound in bounds for shift in (0, -1, 1, 1e-9))]
     if fair:
         texts = [one for one in texts if admitted(one, whole=float not in inner, spec=option.spec)]
-    if int in inner and chance.random() < 0.8:
+    if int in inner and chance.random() < 0.9:
         texts = [one for one in texts if len(one) < 4]
     text = chance.choice(texts)
     large = int in inner and len(text) > 3

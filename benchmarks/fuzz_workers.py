@@ -28,7 +28,7 @@ from fuzzing import Finding, Fuzzer, Report, drawn, run, short, smaller
 
 from eb_core import Registry
 
-IN_MEMORY, MEMORY = "/dev/shm", 4 << 30
+IN_MEMORY, MEMORY, PATIENCE = "/dev/shm", 4 << 30, 120
 
 
 def limit_memory() -> tuple[int, int]:
@@ -56,7 +56,7 @@ def supervised(kind: type[Fuzzer], seed: int, indices: range) -> Report:
             worker.kill()
             worker.join()
             if begun is not None:
-                how = "no answer for a minute" if silent else f"exit code {worker.exitcode}"
+                how = f"no answer for {PATIENCE} s" if silent else f"exit code {worker.exitcode}"
                 report.add(begun, "died", [("died", how)], short(str(drawn(fuzzer, seed, begun).parts)))
             todo = range(indices.start + sum(report.outcomes.values()), indices.stop)
     finally:
@@ -68,7 +68,7 @@ def _listen(receiver: Connection, report: Report, todo: range) -> int | None:
     """Take down what a worker says until it ends; the input that it began and did not end."""
     begun = None
     with contextlib.suppress(EOFError):
-        while receiver.poll(60):
+        while receiver.poll(PATIENCE):
             what, index, *rest = receiver.recv()
             begun = index if what == "begin" else None
             if what == "fault":
@@ -93,7 +93,7 @@ def _work(sender: Connection, fuzzer: Fuzzer, seed: int, todo: range, known: set
 def _work_through(
     sender: Connection, fuzzer: Fuzzer, seed: int, todo: range, known: set[Finding], folder: Path
 ) -> None:
-    scene = settle_in(folder / str(os.getpid()))
+    scene = settle_in(folder / "scene")
     for index in todo:
         sender.send(("begin", index))
         case = drawn(fuzzer, seed, index)

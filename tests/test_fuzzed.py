@@ -42,7 +42,7 @@ def known() -> Known:
     return Known(Registry.installed())
 
 
-@pytest.mark.parametrize(("kind", "count"), [(CommandLines, 140), (Recipes, 100), (RunDirectories, 80)])
+@pytest.mark.parametrize(("kind", "count"), [(CommandLines, 240), (Recipes, 100), (RunDirectories, 80)])
 def test_fuzzed_inputs_end_in_words_in_time_and_without_a_trace(
     kind: type[Fuzzer], count: int, scene: Scene, known: Known
 ) -> None:
