@@ -12,7 +12,7 @@ beside it stands a sane run, `runs/neighbour`. Beside what fuzzing.py counts:
     lost        a refused command has taken a file of the run away, or changed it
 
 A changed manifest, recipe or metrics may pass where it makes sense; a checkpoint that somebody has forged, digest and
-all, may be resumed if its numbers are finite and of the right shape.
+all, may be resumed if its numbers are finite and of the right shape; without any, a run begins at its beginning.
 """
 
 import contextlib
@@ -111,7 +111,8 @@ class RunDirectories(Fuzzer):
         words = USES[use]
         if seen.code == 0 and words[0] in WEIGHTY and WEIGHTS in self.changed:
             found.append(("believed", f"weights, by {use}"))
-        if seen.code == 0 and "resume" in use and CHECKPOINT in self.changed and "odd_checkpoint" not in kinds:
+        other = CHECKPOINT in self.changed and isinstance(self.damaged.get(CHECKPOINT), bytes)
+        if seen.code == 0 and "resume" in use and other and "odd_checkpoint" not in kinds:
             found.append(("believed", f"checkpoint, by {use}"))
         if use.startswith("runs") and (seen.code != 0 or "neighbour" not in seen.out):
             found.append(("hidden", f"by {use}"))

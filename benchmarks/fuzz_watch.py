@@ -31,8 +31,9 @@ LONG = 20_000
 """Bytes of output that are too many for an error."""
 
 EXIT_CODES = (0, 1, 2, 3, 130)
-_OF_OTHERS = ("EB_PLUGINS_ALLOW", "EB_PLUGINS_DENY", "EB_TRACEBACK", "KMP_INIT_AT_FORK", "KMP_DUPLICATE_LIB_OK")
-"""Variables that flags set, and scikit-learn."""
+_OF_OTHERS = ("EB_PLUGINS_", "EB_TRACEBACK", "KMP_", "TORCHINDUCTOR_")
+"""How variables begin that flags set, and that scikit-learn and torch set when they are first used."""
+
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _OURS = re.compile(r"eb_\w+")
 
@@ -177,7 +178,7 @@ def _state() -> dict[str, Any]:
         "random state of NumPy": hash(np.random.get_state()[1].tobytes()),
         "random state of torch": hash(torch.get_rng_state().numpy().tobytes()),
         "working directory": os.getcwd(),
-        "environment": {name: value for name, value in os.environ.items() if name not in _OF_OTHERS},
+        "environment": {name: value for name, value in os.environ.items() if not name.startswith(_OF_OTHERS)},
         "threads": torch.get_num_threads(),
         "default type": torch.get_default_dtype(),
         "gradients": torch.is_grad_enabled(),
