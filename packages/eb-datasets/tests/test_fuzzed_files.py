@@ -1,11 +1,11 @@
-"""A few hundred damaged files of every kind; `benchmarks/fuzz_data.py` makes as many as one likes."""
+"""A few hundred damaged files of every kind; `benchmarks/fuzz/fuzz_data.py` makes as many as one likes."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-SCRIPT = Path(__file__).resolve().parents[3] / "benchmarks" / "fuzz_data.py"
+SCRIPT = Path(__file__).resolve().parents[3] / "benchmarks" / "fuzz" / "fuzz_data.py"
 COUNTS = ["npz=80", "csv=80", "idx=80", "cifar=20", "tar=10", "mat=10"]
 
 

@@ -26,8 +26,8 @@ from eb_core.things.network import Network
 
 FAITHFUL = 0.95
 """Cosine with the converged estimate below which an estimate is not the gradient that its rule names: 18 degrees."""
-MORE, TIGHTER = 10, 1e-3
-"""Times the iterations, and times the tolerance, of the estimate that is compared with."""
+MORE, AMPLE, TIGHTER = 10, 1000, 1e-3
+"""Times the iterations (twice, where that is more than ample), and times the tolerance, of what is compared with."""
 SATURATED = 0.95
 """Share of hidden units on a wall above which a net has no room to learn."""
 LOUD = 3.0
@@ -89,7 +89,7 @@ class Probe:
         coarse = isinstance(session, MixedSession)
         for network, changed, cure in (
             *([(session.network, relaxer, "settle with precision=full, or raise polish")] if coarse else []),
-            (session.network, more, f"raise steps and nudged_steps of the relaxer: {MORE} times as many mend it"),
+            (session.network, more, f"raise steps and nudged_steps of the relaxer{_budget(more)}"),
             (precise, relaxer, f"{_name_of(session.network)} does not resolve this beta: use float64, or raise beta"),
             (session.network, _tighter(more), f"lower tol of the relaxer{_given(relaxer, tighter)}"),
             (precise, more, "use float64, and raise steps and nudged_steps of the relaxer"),
@@ -160,7 +160,7 @@ def _simulated(session: Session, network: Network, relaxer: Relaxer) -> Session:
 
 
 def _longer(relaxer: Relaxer) -> Relaxer:
-    return _changed(relaxer, lambda value: MORE * value, "steps", "nudged_steps")
+    return _changed(relaxer, lambda value: min(MORE * value, max(2 * value, AMPLE)), "steps", "nudged_steps")
 
 
 def _tighter(relaxer: Relaxer) -> Relaxer:
@@ -172,6 +172,11 @@ def _changed(relaxer: Relaxer, change: Callable[[Any], Any], *names: str) -> Rel
     known = {field.name for field, _ in fields(type(relaxer))} & set(names)
     values = {name: getattr(relaxer, name) for name in known}
     return evolve(relaxer, **{name: change(value) for name, value in values.items() if value is not None})
+
+
+def _budget(more: Relaxer) -> str:
+    counts = [str(count) for name in ("steps", "nudged_steps") if (count := getattr(more, name, None)) is not None]
+    return f", as {' and '.join(counts)} mend it" if counts else ""
 
 
 def _given(relaxer: Relaxer, tighter: Relaxer) -> str:

@@ -87,14 +87,14 @@ def _restore(trainer: Trainer, checkpoint: Checkpoint, origin: Path) -> None:
     for path, value in checkpoint.tensors.items():
         group, _, name = path.partition("/")
         groups.setdefault(group, {})[name] = value.to(trainer.device)
-    wanted = {name: tuple(value.shape) for name, value in trainer.network.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in groups.get("weights", {}).items()}
-    for name in wanted | found:
-        if wanted.get(name) != found.get(name):
-            raise unusable(
-                origin, f"is of another network: '{name}' is {found.get(name)} there, {wanted.get(name)} in this one"
-            )
-    plain = checkpoint.plain
+    plain, of_network = checkpoint.plain, _shapes(trainer.network.state_dict())
+    _check_shapes(_shapes(groups.get("weights", {})), of_network, origin)
+    if "kept" in groups:
+        _check_shapes(_shapes(groups["kept"]), of_network, origin)
+    if plain["carry"]:
+        units = groups.get("carry.units", {})
+        count = len(next(iter(units.values()), ()))
+        _check_shapes(_shapes(units), {one.name: (count, *one.shape) for one in trainer.network.unit_layers}, origin)
     trainer.network.load_state_dict(groups["weights"])
     trainer.kept = groups.get("kept", {})
     state: dict[int, dict[str, Any]] = {}
@@ -115,6 +115,18 @@ def _restore(trainer: Trainer, checkpoint: Checkpoint, origin: Path) -> None:
     tally.loss, tally.right = sums.pop("loss"), sums.pop("right")
     tally.meter.counts = dict(plain["tally"]["counts"])
     tally.meter.sums = {name.removeprefix("meter/"): value for name, value in sums.items()}
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in tensors.items()}
+
+
+def _check_shapes(saved: dict[str, tuple[int, ...]], wanted: dict[str, tuple[int, ...]], origin: Path) -> None:
+    for name in wanted | saved:
+        if wanted.get(name) != saved.get(name):
+            raise unusable(
+                origin, f"is of another network: '{name}' is {saved.get(name)} there, {wanted.get(name)} in this one"
+            )
 
 
 class Checkpoints:

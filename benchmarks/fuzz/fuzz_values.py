@@ -123,7 +123,7 @@ def _plain(chance: random.Random, kind: type, option: Option) -> str:
     if kind is bool:
         return chance.choice(["true", "false"])
     if kind is int:
-        return str(int(low) + chance.choice([0, 1, 2, 3, 5, 8]))
+        return str(int(low) + chance.choice([0, 1, 2, 3]))
     if kind is float:
         near = isinstance(option.default, float) and chance.random() < 0.5
         return repr(option.default * chance.uniform(0.5, 1.5) if near else chance.uniform(low, high))
@@ -137,7 +137,8 @@ def extreme(chance: random.Random, option: Option, *, fair: bool) -> Value:
     inner = {one for arm in arms for one in (arm, *get_args(arm))}
     if not inner & {int, float}:
         return Value(usual(chance, option.kind, option))
-    bounds = [bound for bound in attrs.astuple(option.spec)[2:] if bound is not None]
+    spec = option.spec
+    bounds = [bound for bound in (spec.gt, spec.ge, spec.lt, spec.le) if bound is not None]
     texts = [*NUMBERS, *(repr(type(bound)(bound + shift)) for bound in bounds for shift in (0, -1, 1, 1e-9))]
     if fair:
         texts = [one for one in texts if admitted(one, whole=float not in inner, spec=option.spec)]

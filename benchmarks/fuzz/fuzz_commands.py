@@ -1,6 +1,6 @@
 """Fuzz the command line: every command and flag, every component and option, names nearly right, odd texts and paths.
 
-    python benchmarks/fuzz_commands.py [--count N] [--seed S] [--json FILE] [--only INDEX]
+    python benchmarks/fuzz/fuzz_commands.py [--count N] [--seed S] [--json FILE] [--only INDEX]
 
 A `train` or `relax` starts from flags with which it takes a twentieth of a second; drawn flags follow, and the last one
 counts. `module:Class` and addresses are allowed here: whoever types them means them. What is found, and how it is

@@ -1,7 +1,7 @@
 """Run thousands of inputs in workers that may die, and report.
 
-    python benchmarks/fuzz_commands.py --count 7000 --seed 1 --json commands.json
-    python benchmarks/fuzz_commands.py --seed 1 --only 17        one input again, with all it printed
+    python benchmarks/fuzz/fuzz_commands.py --count 7000 --seed 1 --json commands.json
+    python benchmarks/fuzz/fuzz_commands.py --seed 1 --only 17        one input again, with all it printed
 
 A worker, forked once, runs many inputs in one process; if an input ends it or stops it for good, the next one takes
 over. A worker of root's gives up its capabilities, so that permissions count.

@@ -1,6 +1,6 @@
 """Damage data files at random and load them: each must load, or be refused with one error, in a few seconds.
 
-    python benchmarks/fuzz_data.py [--count N | --counts KIND=N …] [--seed N] [--memory GIB]
+    python benchmarks/fuzz/fuzz_data.py [--count N | --counts KIND=N …] [--seed N] [--memory GIB]
 
 Small good files of each kind are made, and each mutant is one of them with a few bytes changed, taken away, repeated or
 put in, some of them inside of what is packed. Mutant number i of a kind depends on the seed and on i alone. They are

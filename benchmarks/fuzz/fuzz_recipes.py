@@ -1,6 +1,6 @@
 """Fuzz recipe files: every section and option, wrong ones beside them, damaged TOML, files that are none.
 
-    python benchmarks/fuzz_recipes.py [--count N] [--seed S] [--json FILE] [--only INDEX]
+    python benchmarks/fuzz/fuzz_recipes.py [--count N] [--seed S] [--json FILE] [--only INDEX]
 
 A recipe starts as one with which a training takes a twentieth of a second; drawn lines follow, then damage to the bytes
 of the file. Half of the recipes are only shown (`--dry-run`). Beside what fuzzing.py counts:

@@ -214,6 +214,7 @@ def swapped(folder: Path, chance: random.Random) -> None:
 def left_overs(folder: Path, chance: random.Random) -> None:
     """Files that are nobody's."""
     name = chance.choice([".manifest.json.x.part", "lock", ".lock", "run.lock", "heartbeat", "predictions.npz"])
+    (folder / name).unlink(missing_ok=True)
     (folder / name).mkdir() if chance.random() < 0.5 else (folder / name).write_bytes(b"\0")
 
 

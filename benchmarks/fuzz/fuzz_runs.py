@@ -1,6 +1,6 @@
 """Fuzz run directories: damage a genuine one or forge it, and use it in every way a run can be used.
 
-    python benchmarks/fuzz_runs.py [--count N] [--seed S] [--json FILE] [--only INDEX]
+    python benchmarks/fuzz/fuzz_runs.py [--count N] [--seed S] [--json FILE] [--only INDEX]
 
 `runs/victim` is a copy of a run that has finished or was stopped, with one or two kinds of damage (fuzz_damage.py);
 beside it stands a sane run, `runs/neighbour`. Beside what fuzzing.py counts:
