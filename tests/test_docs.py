@@ -128,7 +128,7 @@ def test_the_python_of_a_package_page_runs(page):
 
 
 def test_the_pages_name_only_files_that_exist():
-    sources = [*(ROOT / "packages").glob("*/src/**/*.py"), *(ROOT / "benchmarks").glob("*.py")]
+    sources = [*(ROOT / "packages").glob("*/src/**/*.py"), *(ROOT / "benchmarks").glob("**/*.py")]
     files = [path.as_posix() for path in sources]
     for page in PAGES:
         if page == TUTORIAL or EXAMPLE in page.parents:

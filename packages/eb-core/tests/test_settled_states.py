@@ -21,14 +21,16 @@ class Spoilt(Session):
 
     spoil: Callable[[Relaxation], Any] = staticmethod(lambda relaxation: relaxation)
 
-    def settle_phase(self, problem: Problem, start: State | None = None, *, generator: Any = None) -> Relaxation:
+    def settle(self, problem: Problem, start: State | None = None, *, generator: Any = None) -> Relaxation:
         return self.spoil(self.relaxer.relax(problem, start, generator=generator))
 
 
-def opened(spoil: Callable[[Relaxation], Any], energy: Any = None) -> tuple[Spoilt, Problem]:
+def opened(
+    spoil: Callable[[Relaxation], Any], energy: Any = None, kind: type[Spoilt] = Spoilt
+) -> tuple[Spoilt, Problem]:
     energy = energy or Amplitudes()
     network = eb.make_network(Chain(), energy, (4,), 2, generator=torch.Generator().manual_seed(0))
-    session = Spoilt(network, energy, Descent())
+    session = kind(network, energy, Descent())
     session.spoil = spoil
     return session, Problem.free(network, energy, torch.rand(6, 4, generator=torch.Generator().manual_seed(1)))
 
@@ -149,9 +151,15 @@ def test_whatever_a_device_raises_is_an_error_of_the_run_with_its_cause() -> Non
     assert isinstance(caught.value.__cause__, OSError)
 
 
-def test_a_session_cannot_go_round_the_check() -> None:
-    with pytest.raises(TypeError, match="implement settle_phase"):
-        type("Old", (Session,), {"settle": lambda self, problem: None})
+def test_a_session_that_builds_on_another_ones_settle_is_checked_too() -> None:
+    class Above(Spoilt):
+        def settle(self, problem: Problem, start: State | None = None, *, generator: Any = None) -> Relaxation:
+            relaxation = super().settle(problem, start, generator=generator)
+            return attrs.evolve(relaxation, steps=relaxation.steps.double())
+
+    session, problem = opened(lambda relaxation: relaxation, kind=Above)
+    with pytest.raises(RunError, match=r"Above with Descent, free phase: its steps came back as torch\.float64"):
+        session.settle(problem)
 
 
 @configurable

@@ -1,27 +1,61 @@
 """A backend is the place where settling happens: this computer, an emulated chip, a real device.
 
 `open` prepares the device for a network, `Session.program` sends new weights (slow path, once per update),
-`Session.settle` settles one phase (fast path) by `settle_phase`, which a backend implements. Buffers and caches live
-in the session.
+`Session.settle` settles one phase (fast path). Buffers and caches live in the session. What comes back from a backend's
+`settle` is checked, whoever wrote it: the base class wraps it when the subclass is defined.
 """
 
+import functools
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self, final
+from typing import Any, Self
 
 import torch
 
 from eb_core.learning.settled import fault_of, is_sound
 from eb_core.registry import EbError, RunError
+from eb_core.registry.wording import told
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxation, Relaxer
 from eb_core.settling.state import State
 from eb_core.things.energy import Energy
 from eb_core.things.network import Network
 
+Settle = Callable[..., Relaxation]
+
+
+def _checked(settle: Settle) -> Settle:
+    """`settle` of a backend, with a check of what comes back."""
+
+    @functools.wraps(settle)
+    def wrapper(
+        self: "Session", problem: Problem, start: State | None = None, *, generator: torch.Generator | None = None
+    ) -> Relaxation:
+        settler = f"{type(self).__name__} with {type(self.relaxer).__name__}"
+        try:
+            relaxation = settle(self, problem, start, generator=generator)
+        except EbError:
+            raise
+        except Exception as error:
+            raise RunError(
+                f"{settler}, {problem.phase} phase: {told(error)}",
+                origin=settler,
+                advice=f"an option of the dynamics is beyond what {problem.x.dtype} can hold"
+                if "overflow" in str(error)
+                else "--traceback shows where; report it to the authors of the dynamics or the backend",
+            ) from error
+        if not is_sound(relaxation, problem):
+            fault = fault_of(relaxation, problem, self.relaxer, settler)
+            if fault:
+                raise RunError(fault)
+        return relaxation
+
+    return wrapper
+
 
 class Session(ABC):
-    """An opened backend: implement `settle_phase`. A context manager; it belongs to one network, energy and relaxer.
+    """An opened backend. A context manager; it belongs to one network, energy and relaxer.
 
     `stacks` says that a batch may hold several phases, each sample with its own beta, as well as one phase:
     true of a simulation, rarely of a device.
@@ -35,45 +69,18 @@ class Session(ABC):
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
         if "settle" in vars(cls):
-            raise TypeError(f"{cls.__name__} overrides settle: implement settle_phase, whose result settle checks")
+            cls.settle = _checked(cls.settle)  # type: ignore[method-assign]
 
-    @final
+    @abstractmethod
     def settle(
         self, problem: Problem, start: State | None = None, *, generator: torch.Generator | None = None
     ) -> Relaxation:
-        """Settle one phase, from `start` or from rest, and check what comes back.
+        """Settle one phase, from `start` or from rest. What a backend hands back is checked.
 
         Raises:
             RunError: settling failed, or a state came back that has another shape or precision than the problem, is
                 not finite, outside its domain, or not at the value of its clamp (values are checked on the CPU only).
         """
-        try:
-            relaxation = self.settle_phase(problem, start, generator=generator)
-        except EbError:
-            raise
-        except Exception as error:
-            raise RunError(
-                f"{self._settler}, {problem.phase} phase: {type(error).__name__}: {error}",
-                origin=self._settler,
-                advice=f"an option of the dynamics is beyond what {problem.x.dtype} can hold"
-                if "overflow" in str(error)
-                else "--traceback shows where; report it to the authors of the dynamics or the backend",
-            ) from error
-        if not is_sound(relaxation, problem):
-            fault = fault_of(relaxation, problem, self.relaxer, self._settler)
-            if fault:
-                raise RunError(fault)
-        return relaxation
-
-    @abstractmethod
-    def settle_phase(
-        self, problem: Problem, start: State | None = None, *, generator: torch.Generator | None = None
-    ) -> Relaxation:
-        """Settle one phase, from `start` or from rest: what a backend does its own way. `settle` calls it."""
-
-    @property
-    def _settler(self) -> str:
-        return f"{type(self).__name__} with {type(self.relaxer).__name__}"
 
     def program(self) -> None:
         """Send the network's current parameters to the device; called after every weight update."""

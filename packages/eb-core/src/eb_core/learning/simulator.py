@@ -28,7 +28,7 @@ class SimulatorSession(Session):
 
     stacks = True
 
-    def settle_phase(
+    def settle(
         self, problem: Problem, start: State | None = None, *, generator: torch.Generator | None = None
     ) -> Relaxation:
         return self.relaxer.relax(problem, start, generator=generator)
@@ -59,7 +59,7 @@ class MixedSession(Session):
             found.append((_with(relaxer, **{name: budget - polish}), fine))
         return found[0], found[1]
 
-    def settle_phase(
+    def settle(
         self, problem: Problem, start: State | None = None, *, generator: torch.Generator | None = None
     ) -> Relaxation:
         rough, fine = self._free if problem.phase == "free" else self._perturbed
