@@ -116,7 +116,7 @@ def _run(fuzzer: Fuzzer, case: Case, scene: Scene) -> Result:
 def _too_big(seen: Seen) -> bool:
     """Whether it was at work when time or memory ran out, not still reading what it was told."""
     if seen.hung:
-        return not seen.hung.startswith(("eb_core.cli", "eb_core.registry", "nowhere"))
+        return not seen.hung.startswith(("eb_core.cli.choices", "eb_core.cli.render", "eb_core.registry", "nowhere"))
     return isinstance(seen.error, MemoryError) or "alloc" in str(seen.error)
 
 
