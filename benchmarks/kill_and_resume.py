@@ -26,7 +26,9 @@ from typing import Any
 from eb_core.training.checkpoint import Checkpoint
 from eb_core.training.manifest import CHECKPOINT, read_manifest, read_metrics, status_of
 
-EB = [sys.executable, "-c", "from eb_core.cli.entry import main; main()"]
+HEEDED = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+"""A shell starts what is in the background with Ctrl-C ignored."""
+EB = [sys.executable, "-c", f"{HEEDED}; from eb_core.cli.entry import main; main()"]
 TIMES = ("started", "ended", "process", "resumed")
 NUMBERS = {"SIGKILL": signal.SIGKILL, "SIGTERM": signal.SIGTERM, "Ctrl-C twice": signal.SIGINT}
 
