@@ -129,3 +129,7 @@ def test_an_option_that_is_declared_anew_keeps_its_condition_unless_it_gives_ano
     assert [(spec.only_with, spec.phases) for field, spec in fields(Other) if field.name == "scale"] == [
         ((), ("free",))
     ]
+
+
+def test_what_only_the_default_recipe_of_the_model_said_is_lost_without_a_word(eb: Eb) -> None:
+    assert "note:" not in eb("train", "--rule", "cl", "--dry-run").stdout

@@ -63,6 +63,7 @@ class Layer:
 
     Args:
         is_recipe: a recipe that names its model stands by itself: the model's default recipe is left out.
+        is_default: the default recipe of the model, which nobody asked for: what it loses is not worth a word.
         vouch: how to vouch for a layer that was read from a file, which may be a stranger's: its names must be
             registered and its options stay within this computer. Empty for what is trusted: typed, written in Python,
             brought by an installed package, or vouched for.
@@ -71,6 +72,7 @@ class Layer:
     sections: Mapping[str, Values] = attrs.field(factory=dict)
     instances: Mapping[str, Any] = attrs.field(factory=dict)
     is_recipe: bool = False
+    is_default: bool = False
     vouch: str = ""
 
     def name_of(self, kind: str) -> str | None:

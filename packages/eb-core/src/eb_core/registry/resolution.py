@@ -7,6 +7,8 @@ Layers, lowest first: option defaults, the preset of a component's name, the def
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import attrs
+
 from eb_core.registry.catalog import Registry, resolve
 from eb_core.registry.component import KINDS, Component
 from eb_core.registry.errors import EbError, Fault, PluginError, UsageError, gathered, raise_together
@@ -66,7 +68,7 @@ def _default_recipe(registry: Registry, layers: Sequence[Layer]) -> list[Layer]:
         recipe = registry.recipe_of(registry.find("model", model))
     except (UsageError, PluginError):
         return []  # the model's own section reports it, together with all other faults
-    return [read_recipe(registry, recipe)] if recipe else []
+    return [attrs.evolve(read_recipe(registry, recipe), is_default=True)] if recipe else []
 
 
 def _resolve_section(
@@ -118,6 +120,7 @@ def _overlay(registry: Registry, stack: Sequence[Layer], kind: str, notes: list[
     A component named before it may be out of order or not installed: nobody needs it any more.
     """
     said = [dict(layer.sections.get(kind, {})) for layer in stack]
+    unasked = {origin for layer in stack if layer.is_default for _, origin in layer.sections.get(kind, {}).values()}
     last = max(index for index, given in enumerate(said) if "name" in given)
     component: Component | None = None
     label, values = "", Values()
@@ -140,8 +143,10 @@ def _overlay(registry: Registry, stack: Sequence[Layer], kind: str, notes: list[
             if component and chosen and chosen.target == component.target:
                 values = typed
             else:
-                if typed and name != label:
-                    notes.append(f"{kind} '{name}' replaces '{label}': {', '.join(typed)} no longer apply")
+                lost = [key for key, one in typed.items() if one[1] not in unasked]
+                if lost and name != label:
+                    verb = "applies" if len(lost) == 1 else "apply"
+                    notes.append(f"{kind} '{name}' replaces '{label}': {', '.join(lost)} no longer {verb}")
                 values = {}
             component, label = chosen, name
             values |= {key: (value, f"preset '{name}'") for key, value in (chosen.preset if chosen else {}).items()}
