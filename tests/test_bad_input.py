@@ -52,7 +52,7 @@ def errors(stderr: str) -> list[str]:
         ("--device hpu", "device 'hpu' cannot be used", "[trainer] device", "--device cpu"),
         ("--device xla", "device 'xla' cannot be used", "[trainer] device", "--device cpu"),
         ("--device cuda:99", "device 'cuda:99' cannot be used", "[trainer] device", "--device cpu"),
-        ("--threads 1000000", "must be >= 1, <= 1024, not 1000000", "--threads 1000000", "CPU threads"),
+        ("--threads 1000000", "must be >= 1, <= 256, not 1000000", "--threads 1000000", "CPU threads"),
         ("--lr 1e300", "must be at most 1e+30 in size, not 1e+300", "--lr 1e300", "learning rate"),
         ("--lr 1e400", "must be finite, not inf", "--lr 1e400", "learning rate"),
         (f"--epochs {'9' * 400}", "not a whole number of about 400 digits", "--epochs 999", "passes"),

@@ -73,3 +73,9 @@ def test_all_obeys_the_parts_that_are_named(registry: Registry, energy: str | No
     assert all(made.sections["relaxer"].name == "gradient-flow" for made, _ in jobs)
     assert all(made.sections["rule"].name == "n-ep" for made, _ in jobs)
     assert energy is None or [made.sections["energy"].name for made, _ in jobs] == ["hopfield"]
+
+
+def test_a_cost_with_more_outputs_than_classes_is_refused(eb: Eb) -> None:
+    result = eb("check", "--cost-opt", "copies=2")
+    assert result.exit_code == 2
+    assert "this cost wants 6" in result.stderr

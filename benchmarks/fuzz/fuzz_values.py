@@ -147,7 +147,9 @@ def extreme(chance: random.Random, option: Option, *, fair: bool) -> Value:
     text = chance.choice(texts)
     large = int in inner and len(text) > 3
     if any(get_origin(arm) is tuple for arm in arms):
-        text = f"[{', '.join([text] * chance.choice([1, 2, 40]))}]"
+        count = chance.choice([1, 2, 40])
+        large |= count > 2
+        text = f"[{', '.join([text] * count)}]"
     elif any(_is_table(arm) for arm in arms):
         text = '{"*" = ' + text + "}"
     return Value(text, large)

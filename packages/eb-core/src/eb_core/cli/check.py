@@ -12,7 +12,7 @@ from eb_core.cli.choices import Options, layer_from_flags, names_of
 from eb_core.cli.listing import AsJson
 from eb_core.cli.render import err, guarded, out, print_json
 from eb_core.cli.terminal import styled
-from eb_core.registry import Configuration, Registry, resolve_layers
+from eb_core.registry import Configuration, Registry, UsageError, resolve_layers
 from eb_core.registry.errors import raise_if_any
 
 if TYPE_CHECKING:
@@ -82,6 +82,9 @@ def check(
         raise typer.Exit(1)
 
 
+OUTPUTS = 3
+"""Of the nets that are measured."""
+
 Job = tuple[Configuration, tuple[str, ...]]
 """The parts to measure, and what of them: `relaxer`, `rule` or both."""
 
@@ -96,6 +99,10 @@ def _jobs(
         raise_if_any(faults)
         configuration, faults = resolve_layers(registry, [layer], kinds)
         raise_if_any(faults)
+        units = configuration["cost"].outputs(OUTPUTS)
+        if units != OUTPUTS:
+            what = f"the nets that are measured have {OUTPUTS} outputs, this cost wants {units} for as many classes"
+            raise UsageError(what, origin="--cost-opt", advice="check a cost with one output for each class")
         return configuration
 
     if not everything:

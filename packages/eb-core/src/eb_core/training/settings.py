@@ -43,7 +43,7 @@ class TrainerSettings:
     seed: int = option(default=0, help="seed of every random stream", ge=0)
     dtype: Literal["float32", "float64"] = option(default="float32", help="precision of weights and states")
     device: str = option(default="cpu", help="torch device, such as cpu or cuda:0")
-    threads: int | None = option(default=None, help="CPU threads of torch; none leaves torch's choice", ge=1, le=1024)
+    threads: int | None = option(default=None, help="CPU threads of torch; none leaves torch's choice", ge=1, le=256)
     checkpoint_seconds: float | None = option(
         default=60.0, help="save the state this often within an epoch, too; none for epochs only", unit="s", gt=0
     )
