@@ -152,6 +152,8 @@ class Scene:
         allowed = [*self._targets(words), *([self.work / "runs"] if "train" in words else [])]
         found = []
         for path in touched:
+            if "__pycache__" in path.parts:  # a class that was typed may be compiled; from a file none is imported
+                continue
             if not any(one == path or one in path.parents or path in one.parents for one in allowed):
                 what = "lost" if path not in after else "written outside"
                 found.append((what, _STAMP.sub("", str(path.relative_to(self.folder)))))
