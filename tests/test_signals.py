@@ -99,7 +99,8 @@ def test_a_second_one_at_once_changes_nothing(eb: Eb, pause: float) -> None:
 @pytest.mark.parametrize("seconds", [0.0, 0.2])
 def test_nothing_but_a_word_is_said_while_python_is_still_importing(eb: Eb, seconds: float) -> None:
     Path("slow").mkdir()
-    Path("slow/typer.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    short = "for _ in range(6000): time.sleep(.01)"  # Python misses a signal just before a sleep until that ends
+    Path("slow/typer.py").write_text(f"import time\nprint('importing', flush=True)\n{short}\n")
     with process("runs", before=f"{START}; import sys; sys.path.insert(0, 'slow')") as started:
         assert started.stdout is not None
         assert started.stdout.readline() == "importing\n"
@@ -108,7 +109,7 @@ def test_nothing_but_a_word_is_said_while_python_is_still_importing(eb: Eb, seco
         assert ended(started, signal.SIGINT) == "interrupted\n"
 
 
-STUCK = "import pathlib, time; stuck = lambda *_, **__: (pathlib.Path('reached').write_text('x'), time.sleep(600))"
+STUCK = "import pathlib, time; stuck = lambda *_, **__: (pathlib.Path('reached').write_text('x'), [time.sleep(.01) for _ in range(60_000)])"
 STAGES = {
     "loading": (ENDLESS, "import tiny_parts; tiny_parts.Tiny.load = stuck"),
     "testing": ([*ENDLESS, "--epochs", "1"], "from eb_core.training import trainer; trainer.predict_split = stuck"),
