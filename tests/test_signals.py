@@ -109,7 +109,8 @@ def test_nothing_but_a_word_is_said_while_python_is_still_importing(eb: Eb, seco
         assert ended(started, signal.SIGINT) == "interrupted\n"
 
 
-STUCK = "import pathlib, time; stuck = lambda *_, **__: (pathlib.Path('reached').write_text('x'), [time.sleep(.01) for _ in range(60_000)])"
+NAP = "[time.sleep(.01) for _ in range(60_000)]"
+STUCK = f"import pathlib, time; stuck = lambda *_, **__: (pathlib.Path('reached').write_text('x'), {NAP})"
 STAGES = {
     "loading": (ENDLESS, "import tiny_parts; tiny_parts.Tiny.load = stuck"),
     "testing": ([*ENDLESS, "--epochs", "1"], "from eb_core.training import trainer; trainer.predict_split = stuck"),

@@ -91,7 +91,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     except (OSError, ValueError, RecursionError) as error:
         raise _damaged(file, str(error)) from None
     for number, record in enumerate(records, 1):
-        if not _is_epoch(record):
+        if not is_epoch(record):
             raise _damaged(file, f"line {number} is no record of an epoch")
     return records
 
@@ -122,7 +122,8 @@ def _is_score(value: Any) -> bool:
     )
 
 
-def _is_epoch(value: Any) -> bool:
+def is_epoch(value: Any) -> bool:
+    """Whether this is a record of an epoch, as far as it is used."""
     return (
         isinstance(value, dict)
         and _is_whole(value.get("epoch"))

@@ -131,7 +131,8 @@ class Run:
         run = cls(path, {key: value for key, value in manifest.items() if key not in OF_THE_END})
         run.again = command("eb", "train", "--resume", path, *configuration.vouch)
         for left_over in path.glob(".*.*.part"):
-            left_over.unlink(missing_ok=True)
+            if left_over.is_file():
+                left_over.unlink(missing_ok=True)
         run.write(METRICS, "".join(json.dumps(report.record()) + "\n" for report in reports).encode())
         resumed = [*manifest.get("resumed", []), {"at": _now(), **note}]
         run.update(status="running", process=this_process(), resumed=resumed)

@@ -65,6 +65,8 @@ class Sealed:
         text = metadata.get("plain", "")
         if metadata.get("digest") != _digest(tensors, text):
             raise ValueError("is damaged: its digest does not fit its content")
+        if metadata.keys() - {"digest"} not in (set(), {"format", "plain"}):
+            raise ValueError("is damaged: its metadata are not those that eb-core writes")
         return cls(tensors, text, metadata["digest"])
 
 

@@ -13,10 +13,11 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from eb_core.registry.wording import shown
 from eb_core.settling.state import State
 from eb_core.training.checkpoint import Checkpoint, understood, unusable
 from eb_core.training.finite import all_finite
-from eb_core.training.manifest import CHECKPOINT
+from eb_core.training.manifest import CHECKPOINT, is_epoch
 from eb_core.training.report import EpochReport
 from eb_core.training.runs import Run
 from eb_core.training.trainer import Trainer
@@ -98,23 +99,37 @@ def _restore(trainer: Trainer, checkpoint: Checkpoint, origin: Path) -> None:
     trainer.network.load_state_dict(groups["weights"])
     trainer.kept = groups.get("kept", {})
     state: dict[int, dict[str, Any]] = {}
-    for index, (name, _) in enumerate(_named(trainer.optimiser)):
+    for index, (name, parameter) in enumerate(_named(trainer.optimiser)):
         own = dict(plain["optimiser"].get(name, {}))
         for path, value in checkpoint.tensors.items():
             if path.rpartition("/")[0] == f"optimiser/{name}":
+                if value.shape not in ((), parameter.shape) or not value.is_floating_point():
+                    raise ValueError(f"{path} has the shape {tuple(value.shape)} and type {value.dtype}")
                 own[path.rpartition("/")[2]] = value
         if own:
             state[index] = own
     trainer.optimiser.load_state_dict({**trainer.optimiser.state_dict(), "state": state})
     trainer.carry = State(groups.get("carry.units", {}), groups.get("carry.memory", {})) if plain["carry"] else None
+    if not all(map(is_epoch, plain["reports"])):
+        raise ValueError("an epoch that is no record of one")
     trainer.reports = checkpoint.reports
-    trainer.best = None if plain["best"] is None else (plain["best"][0], plain["best"][1])
+    trainer.best = None if plain["best"] is None else (_number(plain["best"][0]), _number(plain["best"][1]))
     trainer.best_epoch = int(plain["best_epoch"])
     tally, sums = trainer.tally, groups["tally"]
+    wrong = [name for name, value in sums.items() if value.ndim or value.is_floating_point() == (name == "right")]
+    counts = {name: int(_number(count)) for name, count in plain["tally"]["counts"].items()}
+    if wrong or {f"meter/{name}" for name in counts} != {*sums} - {"loss", "right"}:
+        raise ValueError(f"sums of an epoch that are none: {', '.join(wrong) or 'their counts'}")
     tally.done, tally.seconds = checkpoint.position["batches"], float(plain["tally"]["seconds"])
     tally.loss, tally.right = sums.pop("loss"), sums.pop("right")
-    tally.meter.counts = dict(plain["tally"]["counts"])
+    tally.meter.counts = counts
     tally.meter.sums = {name.removeprefix("meter/"): value for name, value in sums.items()}
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{shown(value)} is no number")
+    return value
 
 
 def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
