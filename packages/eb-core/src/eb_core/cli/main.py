@@ -17,10 +17,10 @@ from eb_core.cli.relax import relax
 from eb_core.cli.render import TRACEBACK_VARIABLE, guarded, report
 from eb_core.cli.runs import compare, runs
 from eb_core.cli.streams import on_standard_streams
-from eb_core.cli.terminal import visible
 from eb_core.cli.train import train
 from eb_core.registry import Registry
 from eb_core.registry.plugin_filter import ALLOW_VARIABLE, DENY_VARIABLE
+from eb_core.registry.wording import visible
 
 HELP = ("-h", "--help")
 COMMANDS = (list_plugins, describe, doctor, train, evaluate, runs, compare, relax, check)

@@ -10,18 +10,10 @@ from typing import Any, Final
 from rich.console import Console
 from rich.text import Text
 
+from eb_core.registry.wording import visible
+
 NARROWEST: Final = 20
 """Columns that a table gets at least: at COLUMNS=0 nothing at all would be shown."""
-
-_SPACES = "\u00a0\u2007\u2009\u202f\u3000"
-"""Spaces that languages need, though `str.isprintable` refuses them."""
-
-
-def visible(text: str) -> str:
-    r"""`text` on one line: escapes such as \n, \x1b and \u202e stand for what a terminal would obey or hide."""
-    if text.isprintable():
-        return text
-    return "".join(sign if sign.isprintable() or sign in _SPACES else repr(sign)[1:-1] for sign in text)
 
 
 def styled(template: str, *values: object) -> Text:

@@ -1,6 +1,5 @@
 """Values, names and foreign exceptions as they stand in a message: short, on one line, whatever they are."""
 
-import re
 import reprlib
 from typing import Final
 
@@ -10,7 +9,8 @@ TEXT: Final = 1000
 """Longest text of a message: what a foreign exception says may be a book."""
 
 
-_BREAKS: Final = re.compile("[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
+_SPACES: Final = "\u00a0\u2007\u2009\u202f\u3000"
+"""Spaces that languages need, though `str.isprintable` refuses them."""
 
 
 class _Brief(reprlib.Repr):
@@ -25,6 +25,13 @@ class _Brief(reprlib.Repr):
 
 
 _BRIEF: Final = _Brief()
+
+
+def visible(text: str) -> str:
+    r"""`text` on one line: escapes such as \n, \x1b and \u202e stand for what a terminal would obey or hide."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() or sign in _SPACES else repr(sign)[1:-1] for sign in text)
 
 
 def shown(value: object) -> str:
@@ -49,6 +56,6 @@ def told(error: BaseException) -> str:
 
 
 def shortened(text: str, most: int = TEXT) -> str:
-    r"""`text` on one line, breaks as \n, its middle left out where it is longer than `most` characters."""
-    line = _BREAKS.sub(lambda found: repr(found[0])[1:-1], text)
+    r"""`text` on one line (see `visible`), its middle left out where it is longer than `most` characters."""
+    line = visible(text)
     return line if len(line) <= most else f"{line[: most * 2 // 3]} … {line[-(most // 4) :]}"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eb_core.registry import UsageError
+from eb_core.registry.wording import visible
 from eb_core.training.history import RunSummary
 from eb_core.training.targets import check_file
 
@@ -51,7 +52,7 @@ def plot_curves(runs: Sequence[RunSummary], file: Path) -> None:
             for split, style in (("train", "--"), ("validation", "-")):
                 points = [(one["epoch"], one[split][measure]) for one in run.metrics if split in one]
                 if points:
-                    label = f"{run.name}, {split}" if measure == "accuracy" else None
+                    label = f"{visible(run.name)}, {split}" if measure == "accuracy" else None
                     axes.plot(*zip(*points, strict=True), style, color=f"C{index % 10}", marker=".", label=label)
         axes.set_xlabel("epoch")
         axes.set_ylabel(measure)

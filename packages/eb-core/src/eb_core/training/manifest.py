@@ -108,8 +108,18 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _is_whole(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether this is a float, which may be nan, or an integer that fits into one."""
+    return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether this is a count: an integer of 0 or more."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
+
+def _is_share(value: Any) -> bool:
+    return is_number(value) and 0 <= value <= 1
 
 
 def _is_score(value: Any) -> bool:
@@ -117,18 +127,21 @@ def _is_score(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
     loss, accuracy = value.get("loss"), value.get("accuracy")
-    return (isinstance(loss, float) or _is_whole(loss)) and (
-        isinstance(accuracy, int | float) and not isinstance(accuracy, bool) and 0 <= accuracy <= 1
-    )
+    return is_number(loss) and _is_share(accuracy) and is_whole(value.get("samples", 0))
 
 
 def is_epoch(value: Any) -> bool:
-    """Whether this is a record of an epoch, as far as it is used."""
+    """Whether this is a record of an epoch: what it needs is there, and all that it has is of the right type."""
     return (
         isinstance(value, dict)
-        and _is_whole(value.get("epoch"))
+        and is_whole(value.get("epoch"))
         and _is_score(value.get("train"))
         and ("validation" not in value or _is_score(value["validation"]))
+        and all(is_number(value.get(name, 0.0)) for name in ("lr", "seconds"))
+        and isinstance(value.get("health", {}), dict)
+        and all(map(_or_none(is_number), value.get("health", {}).values()))
+        and isinstance(value.get("advice", []), list)
+        and all(map(_is_text, value.get("advice", [])))
     )
 
 
@@ -148,14 +161,14 @@ def _is_data(value: Any) -> bool:
     return (
         isinstance(value, dict)
         and _is_text(value.get("checksum"))
-        and _is_whole(value.get("classes"))
+        and is_whole(value.get("classes"))
         and isinstance(value.get("input_shape"), list)
-        and all(_is_whole(size) for size in value["input_shape"])
+        and all(is_whole(size) for size in value["input_shape"])
     )
 
 
 def _is_process(value: Any) -> bool:
-    return isinstance(value, dict) and _is_text(value.get("host")) and _is_whole(value.get("pid"))
+    return isinstance(value, dict) and _is_text(value.get("host")) and is_whole(value.get("pid"))
 
 
 def _are_plugins(value: Any) -> bool:
@@ -175,7 +188,7 @@ _MANIFEST: Final[Mapping[str, Callable[[Any], bool]]] = {
     "process": _is_process,
     "machine": lambda value: isinstance(value, dict),
     "plugins": _are_plugins,
-    "best_epoch": _or_none(_is_whole),
+    "best_epoch": _or_none(is_whole),
     "test": _or_none(_is_score),
     "weights": _or_none(_is_text),
     "cwd": _or_none(_is_text),

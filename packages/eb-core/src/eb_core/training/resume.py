@@ -17,7 +17,7 @@ from eb_core.registry.commands import command
 from eb_core.registry.recipes import TRAINER
 from eb_core.things.data import Data
 from eb_core.training.asked import data_of, observers_of, path_of, registry_of
-from eb_core.training.checkpoint import Checkpoint, understood
+from eb_core.training.checkpoint import Checkpoint, understood, unusable
 from eb_core.training.execute import Device, TrainingResult, execute, threads
 from eb_core.training.lock import held
 from eb_core.training.manifest import CHECKPOINT, RECIPE, read_manifest, this_process
@@ -137,6 +137,8 @@ def _stopped(path: Path, manifest: dict[str, Any], registry: Registry, trust: bo
             origin=str(path / RECIPE),
             advice="put the values of manifest.json back, or start a new run: eb train --recipe …",
         )
+    if checkpoint and checkpoint.plain.get("data") != manifest["data"]["checksum"]:
+        raise unusable(file, "is of other data than the run")
     configuration = configure(registry, [layer])
     differences = _differences(manifest, configuration, registry)
     return Stopped(path, manifest, configuration, checkpoint, position, differences)

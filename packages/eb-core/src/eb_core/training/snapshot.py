@@ -13,11 +13,11 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from eb_core.registry.wording import shown
 from eb_core.settling.state import State
 from eb_core.training.checkpoint import Checkpoint, understood, unusable
 from eb_core.training.finite import all_finite
-from eb_core.training.manifest import CHECKPOINT, is_epoch
+from eb_core.training.manifest import CHECKPOINT, is_epoch, is_number, is_whole
+from eb_core.training.optimiser import apply_gradients, make_optimiser
 from eb_core.training.report import EpochReport
 from eb_core.training.runs import Run
 from eb_core.training.trainer import Trainer
@@ -87,8 +87,10 @@ def _restore(trainer: Trainer, checkpoint: Checkpoint, origin: Path) -> None:
     groups: dict[str, dict[str, Tensor]] = {}
     for path, value in checkpoint.tensors.items():
         group, _, name = path.partition("/")
+        if group in ("weights", "kept", "carry.units") and not value.is_floating_point():
+            raise TypeError(f"{path} is of the type {value.dtype}")
         groups.setdefault(group, {})[name] = value.to(trainer.device)
-    plain, of_network = checkpoint.plain, _shapes(trainer.network.state_dict())
+    plain, of_network = _sound(checkpoint.plain), _shapes(trainer.network.state_dict())
     _check_shapes(_shapes(groups.get("weights", {})), of_network, origin)
     if "kept" in groups:
         _check_shapes(_shapes(groups["kept"]), of_network, origin)
@@ -96,40 +98,75 @@ def _restore(trainer: Trainer, checkpoint: Checkpoint, origin: Path) -> None:
         units = groups.get("carry.units", {})
         count = len(next(iter(units.values()), ()))
         _check_shapes(_shapes(units), {one.name: (count, *one.shape) for one in trainer.network.unit_layers}, origin)
+        if any(value.shape[:1] != (count,) for value in groups.get("carry.memory", {}).values()):
+            raise ValueError(f"a memory that is not one of {count} samples")
     trainer.network.load_state_dict(groups["weights"])
     trainer.kept = groups.get("kept", {})
+    first_moments = _first_moments(trainer)
     state: dict[int, dict[str, Any]] = {}
-    for index, (name, parameter) in enumerate(_named(trainer.optimiser)):
-        own = dict(plain["optimiser"].get(name, {}))
-        for path, value in checkpoint.tensors.items():
-            if path.rpartition("/")[0] == f"optimiser/{name}":
-                if value.shape not in ((), parameter.shape) or not value.is_floating_point():
-                    raise ValueError(f"{path} has the shape {tuple(value.shape)} and type {value.dtype}")
-                own[path.rpartition("/")[2]] = value
+    for index, (name, _) in enumerate(_named(trainer.optimiser)):
+        prefix = f"optimiser/{name}/"
+        moments = {path[len(prefix) :]: value for path, value in checkpoint.tensors.items() if path.startswith(prefix)}
+        own = {**plain["optimiser"].get(name, {}), **moments}
+        if own and _form(own) != _form(first_moments[name]):
+            raise ValueError(f"the optimiser's moments of '{name}' are {_form(own)}")
         if own:
             state[index] = own
     trainer.optimiser.load_state_dict({**trainer.optimiser.state_dict(), "state": state})
     trainer.carry = State(groups.get("carry.units", {}), groups.get("carry.memory", {})) if plain["carry"] else None
-    if not all(map(is_epoch, plain["reports"])):
-        raise ValueError("an epoch that is no record of one")
     trainer.reports = checkpoint.reports
-    trainer.best = None if plain["best"] is None else (_number(plain["best"][0]), _number(plain["best"][1]))
-    trainer.best_epoch = int(plain["best_epoch"])
+    trainer.best = None if plain["best"] is None else tuple(plain["best"])
+    trainer.best_epoch = plain["best_epoch"]
     tally, sums = trainer.tally, groups["tally"]
-    wrong = [name for name, value in sums.items() if value.ndim or value.is_floating_point() == (name == "right")]
-    counts = {name: int(_number(count)) for name, count in plain["tally"]["counts"].items()}
+    wrong = [
+        name
+        for name, value in sums.items()
+        if value.ndim or (value.dtype != tally.right.dtype if name == "right" else not value.is_floating_point())
+    ]
+    counts = plain["tally"]["counts"]
     if wrong or {f"meter/{name}" for name in counts} != {*sums} - {"loss", "right"}:
         raise ValueError(f"sums of an epoch that are none: {', '.join(wrong) or 'their counts'}")
-    tally.done, tally.seconds = checkpoint.position["batches"], float(plain["tally"]["seconds"])
+    tally.done, tally.seconds = plain["tally"]["done"], plain["tally"]["seconds"]
     tally.loss, tally.right = sums.pop("loss"), sums.pop("right")
     tally.meter.counts = counts
     tally.meter.sums = {name.removeprefix("meter/"): value for name, value in sums.items()}
 
 
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{shown(value)} is no number")
-    return value
+def _first_moments(trainer: Trainer) -> dict[str, dict[str, Any]]:
+    """What the optimiser of `trainer` keeps of each parameter, as after a first step."""
+    network = trainer.fresh_network()
+    optimiser = make_optimiser(network, trainer.settings)
+    apply_gradients(network, optimiser, {name: torch.zeros_like(one) for name, one in network.named_parameters()})
+    return {name: optimiser.state.get(parameter, {}) for name, parameter in _named(optimiser)}
+
+
+def _form(moments: Mapping[str, Any]) -> dict[str, object]:
+    """What kind of value each of them is: shape and whether it is floating, or the Python type."""
+    return {
+        key: (tuple(value.shape), value.is_floating_point()) if isinstance(value, Tensor) else type(value)
+        for key, value in moments.items()
+    }
+
+
+def _sound(plain: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is no tensor, if each value can be what its name says."""
+    best, tally = plain["best"], plain["tally"]
+    wrong = [
+        name
+        for name, is_right in {
+            "reports": all(map(is_epoch, plain["reports"])),
+            "best": best is None or (len(best) == 2 and all(map(is_number, best))),
+            "best_epoch": is_whole(plain["best_epoch"]) and plain["best_epoch"] <= len(plain["reports"]),
+            "carry": isinstance(plain["carry"], bool),
+            "done": is_whole(tally["done"]),
+            "seconds": is_number(tally["seconds"]) and tally["seconds"] >= 0,
+            "counts": all(map(is_whole, tally["counts"].values())),
+        }.items()
+        if not is_right
+    ]
+    if wrong:
+        raise ValueError(f"{', '.join(wrong)} cannot be so")
+    return plain
 
 
 def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
