@@ -76,7 +76,7 @@ def understood(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
         raise unusable(path, f"does not hold what a checkpoint holds: {type(error).__name__}: {error}") from None
 
 
