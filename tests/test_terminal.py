@@ -15,10 +15,12 @@ from rich.table import Table
 from test_cli_runs import TINY, rewrite, trained
 from typer.testing import Result
 
+import eb_core
 import eb_core.cli
 from eb_core.cli.render import report
-from eb_core.cli.terminal import Terminal, paragraphs, styled, visible
+from eb_core.cli.terminal import Terminal, paragraphs, styled
 from eb_core.registry import RunError
+from eb_core.registry.wording import visible
 
 Eb = Callable[..., Result]
 
@@ -45,6 +47,12 @@ def test_control_characters_become_escapes_and_languages_stay_as_they_are() -> N
     assert visible(HOSTILE) == SHOWN
     assert visible("Größe 数据\u3000données\u00a0: é😀") == "Größe 数据\u3000données\u00a0: é😀"
     assert visible("\udcff.csv") == r"\udcff.csv"
+
+
+def test_errors_and_notices_are_tame_without_a_terminal_too() -> None:
+    for raised in (eb_core.UsageError(HOSTILE, origin=HOSTILE, advice=HOSTILE), eb_core.Notice(HOSTILE)):
+        assert str(raised).startswith(SHOWN)
+        assert all(line.isprintable() for line in str(raised).splitlines())
 
 
 def test_strings_cells_and_values_are_shown_literally_on_one_line() -> None:

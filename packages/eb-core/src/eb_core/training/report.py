@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import attrs
 
+from eb_core.registry.wording import shortened
 from eb_core.training.evaluation import Score
 from eb_core.training.health import Health
 
@@ -50,7 +51,11 @@ class Notice(UserWarning):
     """What an energy or a relaxer has to say before a training starts, and the advice of its epochs.
 
     `eb.train` issues it as a warning; the command `eb train` prints it; manifest and metrics keep it.
+    It is one line, whatever a plugin or a file says in it.
     """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(shortened(text))
 
 
 class NewAdvice:

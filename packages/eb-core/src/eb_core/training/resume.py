@@ -23,7 +23,7 @@ from eb_core.training.lock import held
 from eb_core.training.manifest import CHECKPOINT, RECIPE, read_manifest, this_process
 from eb_core.training.places import load_again
 from eb_core.training.prepare import configure
-from eb_core.training.report import AdviceAsWarnings, Observer
+from eb_core.training.report import AdviceAsWarnings, Notice, Observer
 from eb_core.training.runs import Run, machine, plugins_of
 from eb_core.training.snapshot import restore
 from eb_core.training.trained import written_recipe
@@ -80,7 +80,7 @@ def resume(
     where = path_of(path, "resume")
     with find_stopped(where, registry_of(registry), trust=trust, take_over=take_over) as stopped:
         for difference in stopped.differences:
-            warnings.warn(difference, stacklevel=2)
+            warnings.warn(difference, Notice, stacklevel=2)
         return go_on(stopped, data=data, data_dir=data_dir, observers=watching)
 
 
