@@ -21,6 +21,7 @@ from eb_core.training.manifest import CHECKPOINT, is_epoch, is_number, is_whole
 from eb_core.training.optimiser import apply_gradients, make_optimiser
 from eb_core.training.report import EpochReport
 from eb_core.training.runs import Run
+from eb_core.training.tally import Tally
 from eb_core.training.trainer import Trainer
 
 NUMBERS: Final = ("weights/", "kept/", "optimiser/", "carry.units/", "tally/loss")
@@ -100,36 +101,47 @@ def _restore(trainer: Trainer, checkpoint: Checkpoint, origin: Path) -> None:
         count = len(next(iter(units.values()), ()))
         _check_shapes(_shapes(units), {one.name: (count, *one.shape) for one in trainer.network.unit_layers}, origin)
         if any(value.shape[:1] != (count,) for value in groups.get("carry.memory", {}).values()):
-            raise ValueError(f"a memory that is not one of {count} samples")
+            raise ValueError(f"the memory of the dynamics is not of {count} samples")
     trainer.network.load_state_dict(groups["weights"])
     trainer.kept = groups.get("kept", {})
-    first_moments = _first_moments(trainer)
-    state: dict[int, dict[str, Any]] = {}
-    for index, (name, _) in enumerate(_named(trainer.optimiser)):
-        prefix = f"optimiser/{name}/"
-        moments = {path[len(prefix) :]: value for path, value in checkpoint.tensors.items() if path.startswith(prefix)}
-        own = {**plain["optimiser"].get(name, {}), **moments}
-        if own and _form(own) != _form(first_moments[name]):
-            raise ValueError(f"the optimiser's moments of '{name}' are {_form(own)}")
-        if own:
-            state[index] = own
+    state = _optimiser_state(trainer, checkpoint)
     trainer.optimiser.load_state_dict({**trainer.optimiser.state_dict(), "state": state})
     trainer.carry = State(groups.get("carry.units", {}), groups.get("carry.memory", {})) if plain["carry"] else None
     trainer.reports = checkpoint.reports
     trainer.best = None if plain["best"] is None else tuple(plain["best"])
     trainer.best_epoch = plain["best_epoch"]
-    tally, sums = trainer.tally, groups["tally"]
+    _put_tally(trainer.tally, plain["tally"], groups["tally"])
+
+
+def _optimiser_state(trainer: Trainer, checkpoint: Checkpoint) -> dict[int, dict[str, Any]]:
+    """What the optimiser keeps of each parameter, by its number; nothing of one that was never updated."""
+    wanted = _first_moments(trainer)
+    state: dict[int, dict[str, Any]] = {}
+    for index, name in enumerate(wanted):
+        prefix = f"optimiser/{name}/"
+        moments = {path[len(prefix) :]: value for path, value in checkpoint.tensors.items() if path.startswith(prefix)}
+        own = {**checkpoint.plain["optimiser"].get(name, {}), **moments}
+        if own and _form(own) != _form(wanted[name]):
+            raise ValueError(f"the optimiser's moments of '{name}' are {_form(own)}")
+        if own:
+            state[index] = own
+    return state
+
+
+def _put_tally(tally: Tally, plain: Mapping[str, Any], sums: dict[str, Tensor]) -> None:
+    """Put the sums of the epoch under way into `tally`."""
     wrong = [
         name
         for name, value in sums.items()
         if value.ndim or (value.dtype != tally.right.dtype if name == "right" else not value.is_floating_point())
     ]
-    counts = plain["tally"]["counts"]
-    if wrong or {f"meter/{name}" for name in counts} != {*sums} - {"loss", "right"}:
-        raise ValueError(f"sums of an epoch that are none: {', '.join(wrong) or 'their counts'}")
-    tally.done, tally.seconds = plain["tally"]["done"], plain["tally"]["seconds"]
+    if wrong:
+        raise ValueError(f"the sums {', '.join(wrong)} of the epoch have the wrong shape or type")
+    if {f"meter/{name}" for name in plain["counts"]} != {*sums} - {"loss", "right"}:
+        raise ValueError("the sums of the epoch and their counts do not belong together")
+    tally.done, tally.seconds = plain["done"], plain["seconds"]
     tally.loss, tally.right = sums.pop("loss"), sums.pop("right")
-    tally.meter.counts = counts
+    tally.meter.counts = plain["counts"]
     tally.meter.sums = {name.removeprefix("meter/"): value for name, value in sums.items()}
 
 
@@ -150,7 +162,7 @@ def _form(moments: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _sound(plain: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What is no tensor, if each value can be what its name says."""
+    """The plain values of a checkpoint, each checked: its type, its range, and that scores are finite."""
     best, tally = plain["best"], plain["tally"]
     wrong = [
         name
@@ -166,7 +178,7 @@ def _sound(plain: Mapping[str, Any]) -> Mapping[str, Any]:
         if not is_right
     ]
     if wrong:
-        raise ValueError(f"{', '.join(wrong)} cannot be so")
+        raise ValueError(f"invalid values of {', '.join(wrong)}")
     scores = [{**report, "health": None} for report in plain["reports"]]
     json.dumps([scores, best, tally["seconds"]], allow_nan=False)  # raises ValueError
     return plain
