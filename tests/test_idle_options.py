@@ -32,7 +32,6 @@ def notes(eb_command: Eb, *flags: str) -> list[str]:
         (["--trainer-opt", "schedule=exponential", "--trainer-opt", "lr_min=.1"], "lr_min = 0.1 does nothing with"),
         (["--backend-opt", "polish=9"], "polish = 9 of the backend does nothing with precision = full"),
         (["--dataset", "mnist", "--dataset-opt", "source=a"], "source = a of the dataset does nothing with download"),
-        (["--rule", "p-ep", "--rule-opt", "stacked=true"], "stacked = true of the rule does nothing with variant ="),
         (
             ["--relaxer", "csb", "--relaxer-opt", "update=parallel", "--relaxer-opt", "order=forward"],
             "order = forward of the relaxer does nothing with update = parallel",

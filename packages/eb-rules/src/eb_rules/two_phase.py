@@ -37,9 +37,8 @@ class TwoPhase(Rule):
     beta: float = option(default=0.2, help="strength b of the perturbation", unit="energy per cost", gt=0, le=1e15)
     stacked: bool | None = option(
         default=None,
-        help="settle both perturbed phases as one doubled batch where the backend can; none: while a batch has at most"
+        help="settle both contrasted phases as one doubled batch where the backend can; none: while a batch has at most"
         " half a million units",
-        only_with={"variant": ("centered",)},
     )
     warm_start: bool = option(
         default=False, help="start the free phase from the last perturbed state of the batch before, as EBL's code does"
