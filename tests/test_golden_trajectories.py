@@ -1,0 +1,22 @@
+"""What every dynamics does from step to step is what it did when its trajectories were recorded."""
+
+import numpy as np
+import pytest
+from golden_trajectories import FILE, cases, iterated, relaxed
+
+GOLDEN = dict(np.load(FILE))
+CASES = {name: (relaxer, problem) for name, relaxer, problem in cases()}
+ROUNDS = "oim-heavy-ball bits"
+"""`iterate` does not read phases out with few bits."""
+
+
+def test_every_recorded_trajectory_is_still_run() -> None:
+    assert {*GOLDEN} <= {*CASES}
+
+
+@pytest.mark.parametrize("name", sorted(GOLDEN))
+def test_relax_and_iterate_end_where_they_ended_when_they_were_recorded(name: str) -> None:
+    relaxer, problem = CASES[name]
+    assert np.abs(relaxed(relaxer, problem) - GOLDEN[name]).max() <= 1e-12
+    if not name.startswith(ROUNDS):
+        assert np.abs(iterated(relaxer, problem) - GOLDEN[name]).max() <= 1e-12
