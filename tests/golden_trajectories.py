@@ -1,8 +1,11 @@
 """States after `STEPS` iterations of every relaxer on every energy and wiring, as they were recorded.
 
-python tests/golden_trajectories.py        records them anew: only when a change of the numbers is meant
+python tests/golden_trajectories.py [TEXT ...]
+
+records what has no record yet, and anew those whose name holds a TEXT: only where a change of the numbers is meant.
 """
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,13 +15,12 @@ import torch
 from registered import make, names
 
 from eb_core import CrossEntropy, Energy, Problem, Relaxer, SquaredError, State
-from eb_core.testing.nets import random_network
+from eb_core.testing.nets import SHAPES, random_network
 from eb_core.testing.problems import nudged, random_state
 
 FILE = Path(__file__).parent / "golden" / "trajectories.npz"
 STEPS = 7
 BATCH = 2
-WIRINGS = ("one hidden layer", "three hidden layers", "skip edges", "convolutions", "max-pooling")
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "hopfield forward": ("hopfield", {"order": "forward"}),
     "hopfield iterated": ("hopfield", {"nudge": "iterated"}),
@@ -63,13 +65,13 @@ def cases() -> Iterator[tuple[str, Relaxer, Problem]]:
     """Every relaxer and variant on every energy, wiring and phase that it fits."""
     for energy_name in names("energy"):
         energy = make("energy", energy_name)
-        for wiring in WIRINGS:
+        for wiring in SHAPES:
             if energy.why_not(random_network(energy, wiring)) is not None:
                 continue
             for phase, problem in phases(energy, wiring):
                 for variant in RELAXERS:
                     relaxer = relaxer_of(variant)
-                    if relaxer.why_not(energy) is None and relaxer.why_not_on(problem.network) is None:
+                    if relaxer.misfit(energy) is None and relaxer.why_not_on(problem.network) is None:
                         yield f"{variant} | {energy_name} | {wiring} | {phase}", relaxer, problem
 
 
@@ -93,6 +95,25 @@ def iterated(relaxer: Relaxer, problem: Problem) -> np.ndarray:
         )
 
 
+def read() -> dict[str, np.ndarray]:
+    """What was recorded, by name."""
+    with np.load(FILE) as file:
+        return dict(zip(file["names"].tolist(), np.split(file["values"], file["ends"][:-1]), strict=True))
+
+
+def write(trajectories: dict[str, np.ndarray]) -> None:
+    """Replace the record."""
+    values = list(trajectories.values())
+    ends = np.cumsum([len(value) for value in values])
+    np.savez_compressed(FILE, names=np.array(list(trajectories)), ends=ends, values=np.concatenate(values))
+
+
 if __name__ == "__main__":
-    FILE.parent.mkdir(exist_ok=True)
-    np.savez_compressed(FILE, **{name: relaxed(relaxer, problem) for name, relaxer, problem in cases()})
+    recorded = read()
+    due = {
+        name: relaxed(relaxer, problem)
+        for name, relaxer, problem in cases()
+        if name not in recorded or any(text in name for text in sys.argv[1:])
+    }
+    write({**recorded, **due})
+    sys.stdout.write(f"{len(due)} recorded, {len(recorded)} known before\n")

@@ -26,5 +26,5 @@ def fitting_relaxers() -> list[tuple[str, str]]:
         (relaxer, energy)
         for relaxer in names("relaxer")
         for energy in names("energy")
-        if make("relaxer", relaxer).why_not(make("energy", energy)) is None
+        if make("relaxer", relaxer).misfit(make("energy", energy)) is None
     ]

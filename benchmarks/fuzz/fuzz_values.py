@@ -53,7 +53,7 @@ class Known:
             (relaxer, energy)
             for relaxer in self.names["relaxer"]
             for energy in self.names["energy"]
-            if self._made("relaxer", relaxer).why_not(self._made("energy", energy)) is None
+            if self._made("relaxer", relaxer).misfit(self._made("energy", energy)) is None
         ]
 
     def _made(self, kind: str, name: str) -> Any:

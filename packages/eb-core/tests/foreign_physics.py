@@ -28,7 +28,6 @@ from eb_core import (
     contrast,
     option,
 )
-from eb_core.things.energy import Quadratic
 
 
 @configurable
@@ -44,10 +43,10 @@ class Phases(Energy):
         bent = any(not edge.linear for edge in network.wires if edge.pre != network.input)
         return "two maxima taken apart are no coupling" if bent else None
 
-    def encode(self, s: Tensor) -> Tensor:
+    def encode(self, layer: Layer, s: Tensor) -> Tensor:
         return torch.stack([s.cos(), s.sin()])
 
-    def pull(self, s: Tensor, field: Tensor) -> Tensor:
+    def pull(self, layer: Layer, s: Tensor, field: Tensor) -> Tensor:
         return s.cos() * field[1] - s.sin() * field[0]
 
     def self_energy(self, layer: Layer, s: Tensor) -> Tensor:
@@ -55,12 +54,6 @@ class Phases(Energy):
 
     def self_derivative(self, layer: Layer, s: Tensor) -> Tensor:
         return 0 * s
-
-    def readout(self, s: Tensor) -> Tensor:
-        return s.cos()
-
-    def readout_derivative(self, s: Tensor) -> Tensor:
-        return -s.sin()
 
     def with_readout(self, value: Tensor, s: Tensor) -> Tensor:
         return torch.where(s.sin() < 0, -1.0, 1.0) * value.clamp(-1, 1).arccos()
@@ -76,13 +69,12 @@ class Phases(Energy):
     def rest(self, layer: Layer, batch: int, like: Tensor) -> Tensor:
         return like.new_full((batch, *layer.shape), torch.pi / 2)
 
-    def minimize_unit(self, layer: Layer, field: Tensor, s: Tensor, quadratic: Quadratic | None = None) -> Tensor:
+    def minimize_unit(self, layer: Layer, field: Tensor, s: Tensor, curvature: Tensor | None = None) -> Tensor:
         """atan2 of the field; 1/2 a cos^2 s is majorised by its tangent plane, in cos s for a < 0, else in sin s."""
         along, across = field[0], field[1]
-        if quadratic is not None:
-            a, b = quadratic
-            a = torch.as_tensor(a, dtype=s.dtype)
-            along = along + b - a.clamp(max=0) * s.cos()
+        if curvature is not None:
+            a = curvature[0] - curvature[1]
+            along = along - a.clamp(max=0) * s.cos()
             across = across + a.clamp(min=0) * s.sin()
         return torch.atan2(across, along)
 
@@ -104,11 +96,11 @@ class Amplitudes(Energy):
     def output_curvature(self) -> float:
         return 0.5
 
-    def minimize_unit(self, layer: Layer, field: Tensor, s: Tensor, quadratic: Quadratic | None = None) -> Tensor:
+    def minimize_unit(self, layer: Layer, field: Tensor, s: Tensor, curvature: Tensor | None = None) -> Tensor:
         """One projected step of length 1 / (largest curvature): it never climbs."""
-        a, b = quadratic if quadratic is not None else (0.0, torch.zeros_like(s))
-        slope = self.self_derivative(layer, s) - field[0] + a * s - b
-        return (s - slope / (3.5 + torch.as_tensor(a, dtype=s.dtype).clamp(min=0))).clamp(0, 1)
+        a = torch.zeros_like(s) if curvature is None else curvature[0]
+        slope = self.self_derivative(layer, s) - field[0] + a * s
+        return (s - slope / (3.5 + a.clamp(min=0))).clamp(0, 1)
 
 
 @configurable
@@ -126,9 +118,8 @@ class Springs(Energy):
     def self_derivative(self, layer: Layer, s: Tensor) -> Tensor:
         return s
 
-    def minimize_unit(self, layer: Layer, field: Tensor, s: Tensor, quadratic: Quadratic | None = None) -> Tensor:
-        a, b = quadratic if quadratic is not None else (0.0, 0.0)
-        return (field[0] + b) / (1 + a)
+    def minimize_unit(self, layer: Layer, field: Tensor, s: Tensor, curvature: Tensor | None = None) -> Tensor:
+        return field[0] if curvature is None else field[0] / (1 + curvature[0])
 
 
 @configurable

@@ -18,7 +18,6 @@ from eb_core.testing import (
     check_rule,
     check_settles,
 )
-from eb_core.things.energy import Quadratic
 from eb_core.things.squared_error import SquaredError
 
 
@@ -33,7 +32,7 @@ def test_a_force_that_is_not_minus_the_derivative_is_found() -> None:
 
 def test_a_chain_rule_with_the_wrong_sign_is_found() -> None:
     class Wrong(Phases):
-        def pull(self, s: Tensor, field: Tensor) -> Tensor:
+        def pull(self, layer: Layer, s: Tensor, field: Tensor) -> Tensor:
             return s.cos() * field[1] + s.sin() * field[0]
 
     with pytest.raises(ConformanceError, match="force on hidden1"):
@@ -42,9 +41,8 @@ def test_a_chain_rule_with_the_wrong_sign_is_found() -> None:
 
 def test_a_unit_that_climbs_under_a_nudge_is_found() -> None:
     class Wrong(Springs):
-        def minimize_unit(self, layer: Layer, field: Tensor, s: Tensor, quadratic: Quadratic | None = None) -> Tensor:
-            a, b = quadratic if quadratic is not None else (0.0, 0.0)
-            return (field[0] - b) / (1 + a)
+        def minimize_unit(self, layer: Layer, field: Tensor, s: Tensor, curvature: Tensor | None = None) -> Tensor:
+            return field[0] if curvature is None else field[0] / (1 - curvature[0])
 
     with pytest.raises(ConformanceError, match="minimize_unit on output raised F"):
         check_energy(Wrong())

@@ -46,8 +46,8 @@ def test_the_nets_are_well_conditioned_and_far_from_trivial(energy: Energy) -> N
 
 def test_samples_that_two_dynamics_settle_elsewhere_are_not_taken() -> None:
     class Forgetful(Phases):
-        def minimize_unit(self, layer, field, s, quadratic=None):  # type: ignore[no-untyped-def]
-            return Phases.minimize_unit(self, layer, field, s, quadratic) + 0.2
+        def minimize_unit(self, layer, field, s, curvature=None):  # type: ignore[no-untyped-def]
+            return Phases.minimize_unit(self, layer, field, s, curvature) + 0.2
 
     problem = ENERGIES[Phases()][0][1]
     assert bool((room(problem) > 0).all())

@@ -54,12 +54,12 @@ def phases(shape: str = "one hidden layer", energy: OscillatorEnergy = ENERGY) -
 
 @pytest.mark.parametrize("sync", [0.0, 0.2, -0.2])
 def test_the_force_is_minus_the_gradient_and_a_block_update_never_climbs(sync: float) -> None:
-    assert check_energy(OscillatorEnergy(sync=sync)) == 36
+    assert check_energy(OscillatorEnergy(sync=sync)) == 63
 
 
 @pytest.mark.parametrize("relaxer", RELAXERS, ids=repr)
 def test_relaxers_keep_their_promises(relaxer: Relaxer) -> None:
-    assert check_relaxer(relaxer, OscillatorEnergy(sync=0.1)) == (27 if isinstance(relaxer, NewtonPhases) else 36)
+    assert check_relaxer(relaxer, OscillatorEnergy(sync=0.1)) == (27 if isinstance(relaxer, NewtonPhases) else 63)
 
 
 def test_the_energy_is_that_of_cosines_of_phase_differences() -> None:
@@ -85,9 +85,9 @@ def test_repeated_block_updates_of_a_unit_end_where_its_energy_is_smallest_near_
     angles = torch.linspace(-math.pi, math.pi, 200001, dtype=torch.float64)
     values = -along * angles.cos() - across * angles.sin() - sync / 2 * (2 * angles).cos()
     values = values + beta / 2 * (angles.cos() - target).square()
-    field = torch.tensor([along, across], dtype=torch.float64).view(2, 1, 1)
     start = angles[values.argmin()].view(1, 1) + 0.4
-    found = energy.minimize_unit(OUTPUT, field, start, (beta, torch.full((1, 1), beta * target, dtype=torch.float64)))
+    field = torch.tensor([along + beta * target, across], dtype=torch.float64).view(2, 1, 1)
+    found = energy.minimize_unit(OUTPUT, field, start, torch.tensor([beta, 0.0], dtype=torch.float64).view(2, 1, 1))
     assert float(found) == pytest.approx(float(angles[values.argmin()]), abs=1e-4)
 
 
@@ -95,7 +95,7 @@ def test_a_clamped_output_reads_out_its_value_on_the_side_where_it_was() -> None
     free = torch.tensor([[0.5, -0.5, 0.0, 4.0]], dtype=torch.float64)
     value = torch.tensor([[0.3, 0.3, -1.0, 0.9]], dtype=torch.float64)
     held = ENERGY.with_readout(value, free)
-    torch.testing.assert_close(ENERGY.readout(held), value)
+    torch.testing.assert_close(held.cos(), value)
     assert [float(sign) for sign in held.sin().sign()[0, [0, 1, 3]]] == [1, -1, -1]
     assert float(held[0, 2]) == pytest.approx(math.pi)
     with pytest.warns(UserWarning, match="beyond"):

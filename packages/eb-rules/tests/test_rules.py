@@ -49,7 +49,7 @@ def slope_of(function: Callable[[Problem, torch.Tensor], float], name: str, inde
 
 @pytest.mark.parametrize("rule", RULES, ids=repr)
 def test_every_rule_keeps_the_promises_of_a_rule(rule: Rule) -> None:
-    assert check_rule(rule, Hopfield(), ENERGY, COST) == 5
+    assert check_rule(rule, Hopfield(), ENERGY, COST) == 8
 
 
 def test_contrastive_learning_is_the_gradient_of_its_contrastive_function() -> None:

@@ -21,7 +21,7 @@ from .things.conv import Conv as Conv
 from .things.cost import Cost as Cost
 from .things.data import Data as Data, Dataset as Dataset, Split as Split
 from .things.dense import Dense as Dense
-from .things.domain import Box as Box, Circle as Circle, Domain as Domain, Line as Line
+from .things.domain import Box as Box, Circle as Circle, Domain as Domain, Line as Line, Spins as Spins
 from .things.edge import Edge as Edge
 from .things.energy import Energy as Energy
 from .things.network import Layer as Layer, Model as Model, Network as Network
@@ -36,5 +36,5 @@ from .training.trained import TrainedNet as TrainedNet, load_run as load_run
 from .learning.oracle import ExactGradient as ExactGradient, exact_gradient as exact_gradient
 from .learning.simulator import Simulator as Simulator
 from .things.cross_entropy import CrossEntropy as CrossEntropy
-from .things.energy import Quadratic as Quadratic
+from .things.lateral import Lateral as Lateral
 from .things.squared_error import SquaredError as SquaredError

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from eb_core import Box, Domain, Energy, Layer, Network, configurable, option
 from eb_core.settling.coupling import coupling_norm
-from eb_core.things.energy import Quadratic
 from eb_dynamics_cim.unit import least_amplitude
 
 _BOX = Box(0.0, 1.0)
@@ -55,10 +54,9 @@ class CimEnergy(Energy):
     def self_derivative(self, layer: Layer, s: Tensor) -> Tensor:
         return s * (self.stiffness + s.square())
 
-    def minimize_unit(self, layer: Layer, field: Tensor, s: Tensor, quadratic: Quadratic | None = None) -> Tensor:
-        """The exact minimum in the box: the root of x^3 + c x = f with c = 1 - p + a and f = g + b."""
-        a, b = quadratic if quadratic is not None else (0.0, 0.0)
-        return least_amplitude(self.stiffness + a, field[0] + b)
+    def minimize_unit(self, layer: Layer, field: Tensor, s: Tensor, curvature: Tensor | None = None) -> Tensor:
+        """The exact minimum in the box: the root of x^3 + c x = f with c = 1 - p + a."""
+        return least_amplitude(self.stiffness if curvature is None else self.stiffness + curvature[0], field[0])
 
     def notices(self, network: Network) -> Sequence[str]:
         """Says where several minima are possible: p >= 1, or a coupling norm of 1 - p and more."""
@@ -70,7 +68,7 @@ class CimEnergy(Energy):
             )
         if not all(edge.linear for edge in network.wires if edge.pre != network.input):
             return ()
-        norm = coupling_norm(network)
+        norm = self.stiffness * coupling_norm(network, curvature=self.stiffness)
         if norm < self.stiffness:
             return ()
         cure = f"Multiply the gain of the edges between layers of units by less than {self.stiffness / norm:.2g}"

@@ -67,7 +67,7 @@ class FusedRoots:
         assert isinstance(work.energy, CimEnergy)
         lowest = work.energy.stiffness
         if pull is not None:
-            lowest += min(0.0, float(pull.beta.min()) if isinstance(pull.beta, Tensor) else pull.beta)
+            lowest += min(0.0, float(pull.beta.min()))
         return FusedRoots(work, order) if lowest >= FLAT else None
 
     def _update(self, name: str, buffers: dict[str, Tensor]) -> _Update:
@@ -86,6 +86,7 @@ class FusedRoots:
         pull = work.problem.nudge
         if pull is not None and name == network.output:
             a, b = pull.quadratic(buffers[name])
+            assert a is not None
             c, constant = c + a, constant + b
         state = buffers[name]
         return _Update(name, state, torch.empty_like(state), constant, terms, (c / 3) ** 0.5)

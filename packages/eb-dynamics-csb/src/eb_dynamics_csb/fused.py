@@ -79,15 +79,11 @@ class _Part:
         self._work, self._noise, self._mu = work, noise, pace.mu
         self._terms: list[tuple[Tensor, Tensor]] = [(edge.weight, states[edge.pre]) for edge in network.incoming(name)]
         self._terms += [(edge.weight.t(), states[edge.post]) for edge in network.outgoing(name)]
-        constant, self._step, self._factor = work.base(name).t(), pace.h, 1.0
+        constant, self._step = work.base(name).t(), pace.h
         self._scale: Tensor | None = None
         if nudge is not None and name == network.output:
             constant = constant + nudge.beta * nudge.target.t()
-            if isinstance(nudge.beta, Tensor):
-                self._scale = 1 / (1 + nudge.beta)
-            else:
-                self._factor = 1 / (1 + nudge.beta)
-                constant = constant * self._factor
+            self._scale = 1 / (1 + nudge.beta)
             self._step = pace.h if closed else pace.h * (1 + nudge.beta)
         self._constant = constant.contiguous()
         domain = work.energy.domain(work.layers[name])
@@ -103,11 +99,11 @@ class _Part:
         """T from the current neighbours."""
         aim = self._aim
         for index, (matrix, u) in enumerate(self._terms):
-            torch.addmm(aim if index else self._constant, matrix, u, alpha=self._factor, out=aim)
+            torch.addmm(aim if index else self._constant, matrix, u, out=aim)
         if not self._terms:
             aim.copy_(self._constant)
         if self._noise:
-            aim.add_(self._work.normal(self.name).t(), alpha=self._noise * self._factor)
+            aim.add_(self._work.normal(self.name).t(), alpha=self._noise)
         if self._scale is not None:
             aim.mul_(self._scale)
 
@@ -144,8 +140,7 @@ class _Part:
 def _is_quadratic(work: Workspace) -> bool:
     """Units that are their own code with self-energy s^2 / 2: the derivative of that is the unit itself."""
     kind = type(work.energy)
-    own = (kind.encode, kind.pull, kind.force, kind.readout)
-    if own != (Energy.encode, Energy.pull, Energy.force, Energy.readout):
+    if (kind.encode, kind.pull, kind.force) != (Energy.encode, Energy.pull, Energy.force):
         return False
     layers = work.layers.items()
     return all(work.energy.self_derivative(layer, work.units[name]) is work.units[name] for name, layer in layers)

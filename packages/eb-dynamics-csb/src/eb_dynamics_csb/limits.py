@@ -35,7 +35,7 @@ def check_nudge(problem: Problem, pace: Pace, curvature: float, dt: str) -> None
     bend = nudge.cost.quadratic(nudge.target) if nudge else None
     if nudge is None or bend is None or not isinstance(pace.h, float) or not isinstance(pace.mu, float):
         return
-    beta = nudge.beta if isinstance(nudge.beta, float | int) else float(nudge.beta.max())
+    beta = float(nudge.beta.max())
     stretch, limit = pace.h * (curvature + beta * bend[0]), 2 * (1 + pace.mu)
     if stretch >= limit:
         raise UsageError(
@@ -52,7 +52,7 @@ def notice(network: Network, energy: Energy, update: Update, pace: Pace) -> str 
     assert isinstance(pace.h, float)
     assert isinstance(pace.mu, float)
     curvature = unit_curvature(energy)
-    h, sigma = pace.h * curvature, coupling_norm(network) / curvature
+    h, sigma = pace.h * curvature, coupling_norm(network, curvature=curvature)
     if used(update, h, pace.mu, sigma) < 1 and (update == "sequential" or sigma < 1):
         return None
     limit = largest_sigma(update, h, pace.mu)

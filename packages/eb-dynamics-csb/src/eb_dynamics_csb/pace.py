@@ -1,7 +1,8 @@
 """Step and momentum of an iteration: given, or chosen for each sample from the coupling of the units that move.
 
-    sigma = |J d| / |d|,   d the displacement of iteration 3, J and d restricted to units off their walls
-    h = w / c,  w = 2 / (1 + sqrt(1 - min(sigma / c, 0.85)^2)),  mu = 0 sequential, w - 1 parallel
+    sigma = |D^-1/2 J d| / |D^1/2 d|,   D = c + self-terms of edges, d the displacement of iteration 3,
+                                        J and d restricted to units off their walls
+    h = w / c,  w = 2 / (1 + sqrt(1 - min(sigma, 0.85)^2)),  mu = 0 sequential, w - 1 parallel
 
 The iteration itself is a power iteration, so d points along the leading eigenvector of J and one product with J is
 enough. It comes too early to know the last active set: early on more units move, and sigma is too large where many
@@ -21,7 +22,7 @@ from eb_dynamics_csb.stability import Update, over_relaxation
 LOOK_AT = 3
 """The iteration whose displacement is looked at."""
 CEILING = 0.85
-"""Largest sigma / c that a step is chosen for."""
+"""Largest sigma that a step is chosen for."""
 FIRST = {"sequential": 1.05, "parallel": 1.1}
 """w of the iterations before."""
 PART = 4
@@ -60,7 +61,7 @@ def fixed(dt: float, gamma: float) -> Pace:
 def chosen(update: Update, curvature: float, memory: Mapping[str, Tensor]) -> Pace:
     """The best pace for the sigma of each sample in memory; where it is unknown, the one to begin with."""
     sigma = memory[SIGMA]
-    w = torch.where(sigma < 0, FIRST[update], 2 / (1 + (1 - (sigma / curvature).clamp(max=CEILING).square()).sqrt()))
+    w = torch.where(sigma < 0, FIRST[update], 2 / (1 + (1 - sigma.clamp(max=CEILING).square()).sqrt()))
     return Pace(w / curvature, w - 1 if update == "parallel" else 0.0)
 
 
@@ -83,9 +84,11 @@ def begin(work: Workspace) -> int | None:
     return 0
 
 
-def look(work: Workspace, before: Mapping[str, Tensor]) -> None:
+def look(work: Workspace, before: Mapping[str, Tensor], curvature: float) -> None:
     """Put sigma into memory, from the displacement of the iteration that began at `before`."""
-    state, batch = work.state(), work.problem.batch
+    state, batch, like = work.state(), work.problem.batch, work.problem.x
+    bends = {name: curvature + bend.amax(0) for name, bend in work.terms.self_terms.items()}
+    whole = {name: bends.get(name, like.new_full((), curvature)) for name in work.units}
     size = PART if state.large else batch
     found = []
     for first in range(0, batch, size):
@@ -93,7 +96,7 @@ def look(work: Workspace, before: Mapping[str, Tensor]) -> None:
         part = state.select(rows)
         active = active_units(work.problem.select(rows), part)
         displacement = {name: part[name] - before[name][rows] for name in active}
-        found.append(power_step(work.problem.network, displacement, active, state=part))
+        found.append(power_step(work.problem.network, displacement, active, curvature=whole, state=part))
     work.remember(SIGMA, torch.cat(found))
 
 

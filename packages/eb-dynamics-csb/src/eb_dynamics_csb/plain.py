@@ -2,8 +2,9 @@
 
     y <- mu y + dt f;  x <- P(x + dt y);  y <- 0 where P moved it         f = -dF/dx
 
-f on a nudged output is divided by 1 + a / c with the closed nudge, a the curvature of beta C and c that of the unit,
-so that its step suits the larger curvature: without momentum x then goes the same share of the way to its minimum.
+f is divided by 1 + a / c, c the curvature of a unit and a what is added to it: by edges with self-terms, by a closed
+nudge, and in sequential updates by lateral edges, which a block update majorises. The step then suits the curvature:
+without momentum x goes the same share of the way to its minimum.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,6 @@ import torch
 from torch import Tensor
 
 from eb_core import Workspace
-from eb_core.settling.nudge import Nudge
 from eb_dynamics_csb.pace import Pace
 
 
@@ -50,10 +50,8 @@ class PlainMotion:
         if self._noise:
             field = field + self._noise * work.normal(name)
         force = work.force(name, field)
-        nudge = work.problem.nudge
-        if nudge is None or name != work.problem.network.output or not self._closed:
-            return force
-        return force / (1 + _bend(nudge) / self._curvature)
+        bend = added_curvature(work, name, closed=self._closed, block=not self._parallel)
+        return force if bend is None else force / (1 + bend / self._curvature)
 
     def _move(self, name: str, force: Tensor) -> None:
         """y and x of one layer, then its walls."""
@@ -80,12 +78,12 @@ def momentum(layer: str) -> str:
     return f"momentum.{layer}"
 
 
-def _bend(nudge: Nudge) -> Tensor | float:
-    """Curvature of beta C at the output, a float or (B, 1): exact for a quadratic cost, else a bound, >= 0."""
-    closed, beta = nudge.cost.quadratic(nudge.target), nudge.strength
-    if closed is not None:
-        return beta * closed[0]
-    return nudge.cost.curvature * (beta.clamp(min=0) if isinstance(beta, Tensor) else max(beta, 0.0))
+def added_curvature(work: Workspace, name: str, *, closed: bool, block: bool) -> Tensor | None:
+    """a of a layer, (B or 1, *shape or 1s): of self-terms, a closed nudge, lateral edges in block updates; or None."""
+    terms = work.terms
+    bends = [(terms.curvatures if closed else terms.self_terms).get(name), terms.majorants.get(name) if block else None]
+    total = [bend.amax(0) for bend in bends if bend is not None]
+    return sum(total[1:], total[0]) if total else None
 
 
 def _over(s: Tensor, value: float | Tensor) -> float | Tensor:

@@ -69,5 +69,5 @@ class Plan:
                 self._age += some
                 self._work.memory[AGE] = self._work.memory[AGE] + some
             if left == 0:
-                look(self._work, before)
+                look(self._work, before, self._curvature)
                 self._renew()

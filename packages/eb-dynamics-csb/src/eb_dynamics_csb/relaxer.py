@@ -28,12 +28,13 @@ from eb_core import (
     configurable,
     option,
 )
+from eb_core.things.energy import KINDS
 from eb_dynamics_csb.averaging import averaged, mean
 from eb_dynamics_csb.limits import check_nudge, check_options, notice
 from eb_dynamics_csb.pace import AGE, SIGMA, Pace, fixed, forget, longest
 from eb_dynamics_csb.plain import momentum
 from eb_dynamics_csb.plan import Plan
-from eb_dynamics_csb.stability import KINDS, Update, unit_curvature
+from eb_dynamics_csb.stability import Update, unit_curvature
 
 DAMPING = 0.7
 """gamma of parallel updates where dt is given alone."""

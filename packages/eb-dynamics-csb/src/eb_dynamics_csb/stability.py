@@ -21,10 +21,12 @@ from typing import Literal
 
 import torch
 
-from eb_core import Box, Energy, Layer
+from eb_core import Box, Energy
+from eb_core.things.energy import KINDS
 
 Update = Literal["sequential", "parallel"]
-KINDS = (Layer("hidden", (1,), "hidden"), Layer("output", (1,), "output"))
+WIDTH = 3.0
+"""Units without walls are looked at no further from 0."""
 
 
 def over_relaxation(sigma: float) -> float:
@@ -63,11 +65,12 @@ def largest_sigma(update: Update, h: float, mu: float) -> float:
 
 
 def unit_curvature(energy: Energy) -> float:
-    """c: the largest self''(s) of hidden and output units in their domains; for unbounded units, at 0."""
+    """c: the largest self''(s) of hidden and output units in their domains, at most `WIDTH` from 0."""
     largest = 0.0
     for layer in KINDS:
         domain = energy.domain(layer)
-        ends = (domain.lower, domain.upper) if isinstance(domain, Box) else (0.0, 0.0)
+        walls = (domain.lower, domain.upper) if isinstance(domain, Box) else (-math.inf, math.inf)
+        ends = (max(walls[0], -WIDTH), min(walls[1], WIDTH))
         with torch.enable_grad():
             s = torch.linspace(*ends, 33, dtype=torch.float64).unsqueeze(1).requires_grad_()
             slope = energy.self_derivative(layer, s)

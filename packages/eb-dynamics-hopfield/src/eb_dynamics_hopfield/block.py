@@ -20,6 +20,7 @@ class Hopfield(IterativeRelaxer):
     """s_l <- argmin F over layer l, layer after layer; works on every energy that can minimise a unit."""
 
     monotone = True
+    needs_force = False
 
     order: Literal["colour", "forward"] = option(
         default="colour", help="colour by colour (odd layers, then even ones, on a chain) or from layer 1 to the last"

@@ -1,34 +1,48 @@
-"""Hopfield energy: amplitudes with a quadratic self-energy, hidden units in the box [0, 1].
+"""Hopfield energy: amplitudes with a quadratic self-energy, hidden units between walls.
 
     E = sum_l 1/2 |s_l|^2 - sum_e <drive_e(s_pre), s_post> - sum_l <b_l, s_l>
 
-Scellier et al., NeurIPS 2023 (arXiv 2312.15103), Sec. 3, with the self-energy written out: that paper's code
+A unit at its minimum is an activation of its field: cut to [0, 1] a hard sigmoid, to [0, inf) a ReLU, to [-1, 1] a hard
+tanh. Scellier et al., NeurIPS 2023 (arXiv 2312.15103), Sec. 3, with the self-energy written out: that paper's code
 leaves it implicit, so what it logs as energy is not what it minimises.
 """
 
-from typing import Literal
+import math
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, Literal
 
 from torch import Tensor
 
-from eb_core import Domain, Energy, Layer, configurable, option
-from eb_core.things.domain import Box, Line
-from eb_core.things.energy import Quadratic
+from eb_core import Box, Domain, Energy, Layer, Line, Network, configurable, option
+from eb_core.settling.coupling import coupling_norm
 
-_BOX, _LINE = Box(0.0, 1.0), Line()
+BOXES: Final[Mapping[str, Box]] = MappingProxyType(
+    {"hard-sigmoid": Box(0.0, 1.0), "relu": Box(0.0, math.inf), "hard-tanh": Box(-1.0, 1.0)}
+)
+"""Where a unit lives, by the name of its activation."""
+_LINE = Line()
 
 
 @configurable
 class HopfieldEnergy(Energy):
-    """E = sum 1/2 |s|^2 - couplings - biases; u = s, read-out s, off/on = 0/1."""
+    """E = sum 1/2 |s|^2 - couplings - biases; u = s, read-out s, off/on = 0/1 (-1/1 at outputs boxed to [-1, 1])."""
 
+    activation: Literal["hard-sigmoid", "relu", "hard-tanh"] = option(
+        default="hard-sigmoid", help="of hidden units, which live in [0, 1], in [0, inf) or in [-1, 1]"
+    )
     output: Literal["linear", "boxed"] = option(
-        default="linear", help="domain of the output layer: the line, or the box [0, 1] of the hidden layers"
+        default="linear", help="domain of the output layer: the line, or the box of the hidden layers"
     )
 
     gain = 0.7
 
     def domain(self, layer: Layer) -> Domain:
-        return _LINE if layer.role == "output" and self.output == "linear" else _BOX
+        return _LINE if layer.role == "output" and self.output == "linear" else BOXES[self.activation]
+
+    @property
+    def readout_range(self) -> tuple[float, float]:
+        return (-1.0 if self.output == "boxed" and self.activation == "hard-tanh" else 0.0), 1.0
 
     def self_energy(self, layer: Layer, s: Tensor) -> Tensor:
         return 0.5 * s.square()
@@ -36,10 +50,18 @@ class HopfieldEnergy(Energy):
     def self_derivative(self, layer: Layer, s: Tensor) -> Tensor:
         return s
 
-    def minimize_unit(self, layer: Layer, field: Tensor, s: Tensor, quadratic: Quadratic | None = None) -> Tensor:
-        """P((g + b) / (1 + a)): the exact minimum of 1/2 s^2 - g s + 1/2 a s^2 - b s in the domain."""
-        minimum = field[0]
-        if quadratic is not None:
-            a, b = quadratic
-            minimum = (minimum + b) / (1 + a)
-        return self.domain(layer).project(minimum)
+    def minimize_unit(self, layer: Layer, field: Tensor, s: Tensor, curvature: Tensor | None = None) -> Tensor:
+        """P(g / (1 + a)): the exact minimum of 1/2 s^2 - g s + 1/2 a s^2 in the domain."""
+        return self.domain(layer).project(field[0] if curvature is None else field[0] / (1 + curvature[0]))
+
+    def notices(self, network: Network) -> Sequence[str]:
+        """Says where units without upper wall may run away: a coupling norm of 1 and more."""
+        if self.activation != "relu" or not all(edge.linear for edge in network.wires if edge.pre != network.input):
+            return ()
+        norm = coupling_norm(network, curvature=1.0)
+        if norm < 1:
+            return ()
+        return (
+            f"activation = relu has no upper wall, and the coupling norm {norm:.3g} is not below 1: states may grow"
+            f" without end. Multiply the gain of the edges between layers of units by less than {1 / norm:.2g}",
+        )

@@ -7,7 +7,14 @@ EB_PLUGIN_API = "0.1"
 
 @hookimpl
 def eb_energies() -> list[Component]:
-    return [Component("hopfield", "eb_dynamics_hopfield.energy:HopfieldEnergy", "amplitudes, hidden units in [0, 1]")]
+    return [
+        Component("hopfield", "eb_dynamics_hopfield.energy:HopfieldEnergy", "amplitudes, hidden units between walls"),
+        Component(
+            "hopfield-graded",
+            "eb_dynamics_hopfield.graded:GradedHopfield",
+            "smooth activations: softplus, sigmoid, tanh",
+        ),
+    ]
 
 
 @hookimpl

@@ -17,6 +17,7 @@ class HopfieldSync(IterativeRelaxer):
     """s_l <- argmin F over layer l, all layers at once."""
 
     symmetric = True
+    needs_force = False
 
     nudge: Literal["closed", "iterated"] = option(
         default="closed",

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from eb_core import Circle, Domain, Energy, Layer, Network, configurable, option
-from eb_core.things.energy import Quadratic
 
 _CIRCLE = Circle()
 
@@ -46,10 +45,10 @@ class OscillatorEnergy(Energy):
     def domain(self, layer: Layer) -> Domain:
         return _CIRCLE
 
-    def encode(self, s: Tensor) -> Tensor:
+    def encode(self, layer: Layer, s: Tensor) -> Tensor:
         return torch.stack([s.cos(), s.sin()])
 
-    def pull(self, s: Tensor, field: Tensor) -> Tensor:
+    def pull(self, layer: Layer, s: Tensor, field: Tensor) -> Tensor:
         return s.cos() * field[1] - s.sin() * field[0]
 
     def self_energy(self, layer: Layer, s: Tensor) -> Tensor:
@@ -57,12 +56,6 @@ class OscillatorEnergy(Energy):
 
     def self_derivative(self, layer: Layer, s: Tensor) -> Tensor:
         return self.sync * (2 * s).sin()
-
-    def readout(self, s: Tensor) -> Tensor:
-        return s.cos()
-
-    def readout_derivative(self, s: Tensor) -> Tensor:
-        return -s.sin()
 
     @property
     def readout_range(self) -> tuple[float, float]:
@@ -88,21 +81,17 @@ class OscillatorEnergy(Energy):
             )
         return torch.where(s.sin() < 0, -1.0, 1.0) * value.clamp(-1, 1).arccos()
 
-    def minimize_unit(self, layer: Layer, field: Tensor, s: Tensor, quadratic: Quadratic | None = None) -> Tensor:
-        """phi <- atan2(Fs + 2 max(-S', 0) sin phi, Fc + b + 2 max(S', 0) cos phi),   S' = S - a/2
+    def minimize_unit(self, layer: Layer, field: Tensor, s: Tensor, curvature: Tensor | None = None) -> Tensor:
+        """phi <- atan2(Fs + 2 max(-S', 0) sin phi, Fc + 2 max(S', 0) cos phi),   S' = S - (a^0 - a^1) / 2
 
         -S'/2 cos 2 phi is concave in cos phi for S' > 0 and in sin phi for S' < 0, and is replaced by its tangent:
-        exact for S' = 0, and no repetition ever climbs.
+        exact for S' = 0, and no repetition ever climbs. What both channels share of a is constant, cos^2 + sin^2 = 1.
         """
         along, across = field[0], field[1]
-        sync: Tensor | float = self.sync
-        if quadratic is not None:
-            a, b = quadratic
-            along, sync = along + b, self.sync - a / 2
-        if not isinstance(sync, Tensor):
-            if sync == 0:
-                return torch.atan2(across, along)
-            sync = s.new_tensor(sync)
+        if curvature is None and self.sync == 0:
+            return torch.atan2(across, along)
+        bend = s.new_zeros(()) if curvature is None else curvature[0] - curvature[1]
+        sync = self.sync - bend / 2
         along_pull, across_pull = 2 * sync.clamp(min=0), 2 * (-sync).clamp(min=0)
         for _ in range(self.repeats):
             s = torch.atan2(across + across_pull * s.sin(), along + along_pull * s.cos())

@@ -44,8 +44,8 @@ class FusedPhases:
         if nudge is not None and network.output in sizes:
             a, b = nudge.quadratic(work.units[network.output])
             constants[network.output][:batch] += b
-            own = torch.as_tensor(-a, dtype=self.phase.dtype, device=self.phase.device)
-            self.pulls.append((self.columns[network.output], own))
+            assert a is not None
+            self.pulls.append((self.columns[network.output], -a))
         self._products = self._wires(constants)
         self._constant = torch.cat([constants[name] for name in sizes], dim=1)
 
@@ -64,7 +64,8 @@ class FusedPhases:
                     columns, ends = self.columns[near], self.columns[far]
                     products.append((self._code[:, columns], matrix, self._field[:, ends]))
                 else:
-                    constants[far] += work.energy.encode(work.units[near]).flatten(0, 1) @ matrix
+                    held = work.energy.encode(work.problem.network.layers[near], work.units[near])
+                    constants[far] += held.flatten(0, 1) @ matrix
         return products
 
     @staticmethod

@@ -53,6 +53,8 @@ class HeavyBall(PhaseRelaxer):
             if velocity is not None and isinstance(forward, Tensor):
                 kept = self.mu * (forward >= 0).to(velocity)
                 step = torch.addcmul(step, kept.view(-1, *[1] * (velocity.ndim - 1)), velocity)
+            if name in work.problem.clamps:
+                step = torch.where(work.problem.hold(name, torch.full_like(step, torch.nan)).isnan(), step, 0.0)
             work.remember(f"velocity.{name}", step)
             work.write(name, work.units[name] + step)
 

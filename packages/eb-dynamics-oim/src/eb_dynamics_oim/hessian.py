@@ -58,9 +58,10 @@ class Hessian:
             along, across = field[0], field[1]
             pull: Tensor | float = sync
             if nudge is not None and name == output:
-                a, b = nudge.quadratic(energy.readout(s))
+                a, b = nudge.quadratic(s.cos())
+                assert a is not None
                 along, pull = along + b, sync - a / 2
-            cos, sin = energy.encode(s)
+            cos, sin = s.cos(), s.sin()
             force = cos * across - sin * (along + 2 * pull * cos)
             curvature = along * cos + across * sin + 2 * pull * (2 * s).cos()
             codes[name] = (cos.flatten(1), sin.flatten(1))

@@ -33,7 +33,7 @@ class EquilibriumPropagation(TwoPhase):
         lowest = self.strengths()[0]
         slope = cost.quadratic(torch.zeros(1, 1))
         curvature = energy.output_curvature + lowest * (cost.curvature if slope is None else slope[0])
-        if lowest < 0 and curvature <= 0:
+        if lowest < 0 < energy.output_curvature and curvature <= 0:
             return f"beta = {lowest:g} leaves the output a curvature of {curvature:g}, so F has no minimum: lower beta"
         return None
 

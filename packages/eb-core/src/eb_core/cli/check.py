@@ -113,7 +113,7 @@ def _jobs(
     for energy in [names["energy"]] if names["energy"] else registry.names("energy"):
         for relaxer in relaxers:
             pair = made(relaxer=relaxer, energy=energy, rule=names["rule"] or "c-ep")
-            if pair["relaxer"].why_not(pair["energy"]) is None:
+            if pair["relaxer"].misfit(pair["energy"]) is None:
                 yield pair, ("relaxer", "rule")
     for rule in [] if names["rule"] else registry.names("rule"):
         if rule != "c-ep":

@@ -28,7 +28,7 @@ def pairs(registry: Registry) -> list[Pair]:
     for relaxer, dynamics in _made(registry, "relaxer").items():
         for energy, physics in energies.items():
             broken = next((one.what for one in (dynamics, physics) if isinstance(one, Fault)), None)
-            found.append(Pair(relaxer, energy, broken or dynamics.why_not(physics)))
+            found.append(Pair(relaxer, energy, broken or dynamics.misfit(physics)))
     return found
 
 

@@ -1,10 +1,11 @@
 """The gradient of every contrastive rule: a weighted sum of energies at settled states.
 
-    g = d/dtheta mean_B sum_k w_k E(theta, s_k) = -mean_B sum_k w_k [<d drive_e(u_pre,k)/dtheta, u_post,k>, u_l,k]
+    g = d/dtheta mean_B sum_k w_k E(theta, s_k)
+      = mean_B sum_k w_k [1/2 <d a_e/dtheta, |u_k|^2> at both ends - <d drive_e(u_pre,k)/dtheta, u_post,k>, -u_l,k]
 
-For C-EP the sum is (E(s_+) - E(s_-)) / (2 beta). The states are held fixed and the energy is linear in every edge,
-so each edge gives its part from the units at its two ends: local, exact, and one product for all states together.
-The input is the same in all states, so its edges need only the weighted sum of their u_post.
+For C-EP the sum is (E(s_+) - E(s_-)) / (2 beta). The states are held fixed, so each edge gives its part from the units
+at its two ends: local, exact, and one product for all states together. The input is the same in all states, so the
+drives of its edges need only the weighted sum of their u_post.
 """
 
 from collections.abc import Sequence
@@ -28,9 +29,17 @@ def contrast(problem: Problem, terms: Sequence[tuple[float, State]]) -> dict[str
     parts: dict[str, list[Tensor]] = {}
     weighted: dict[str, list[Tensor]] = {}
     for layer in network.unit_layers:
-        codes = [problem.energy.encode(state[layer.name].detach()) for _, state in terms]
+        codes = [problem.energy.encode(layer, state[layer.name].detach()) for _, state in terms]
         parts[layer.name] = codes
         weighted[layer.name] = [code * (-weight / batch) for code, (weight, _) in zip(codes, terms, strict=True)]
+
+    def squares(name: str) -> Tensor:
+        """1/2 mean_B sum_k w_k |u_k|^2 of a layer, of its shape."""
+        if name == network.input:
+            return sum(weight for weight, _ in terms) * problem.x.square().sum(0) / (2 * batch)
+        products = [-0.5 * code * own for code, own in zip(parts[name], weighted[name], strict=True)]
+        return _sum(products).sum((0, 1))
+
     gradients: dict[str, Tensor] = {}
     for edge in network.wires:
         post = weighted[edge.post]
@@ -38,6 +47,9 @@ def contrast(problem: Problem, terms: Sequence[tuple[float, State]]) -> dict[str
             found = edge.gradient(problem.x, _sum(post)[0])
         else:
             found = edge.gradient(_stacked(parts[edge.pre]), _stacked(post))
+        if edge.curvature() is not None:
+            bends = edge.curvature_gradient(squares(edge.pre), squares(edge.post))
+            found = {name: gradient + bends[name] for name, gradient in found.items()}
         gradients |= {f"edges.{edge.pre}-{edge.post}.{parameter}": gradient for parameter, gradient in found.items()}
     for name, bias in network.biases.items():
         gradients[f"biases.{name}"] = _sum(weighted[name])[0].sum_to_size(bias.shape)

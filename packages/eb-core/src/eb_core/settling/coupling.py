@@ -5,6 +5,7 @@
 J is symmetric and never built. Lanczos' three-term recurrence turns it into a small tridiagonal matrix, whose largest
 absolute eigenvalue approaches that of J from below. Stability limits and best steps of a dynamics are functions of
 it: Hopfield units settle from anywhere while it is below 1, and only units inside their box count for the last steps.
+What counts is J relative to the curvature of units, D^-1/2 J D^-1/2: D = c + a_l where edges have self-terms a_l.
 """
 
 from collections.abc import Mapping
@@ -23,19 +24,27 @@ Vector = dict[str, Tensor]
 """Layer name -> (B, *layer shape)."""
 
 
-def coupling_norm(network: Network, *, iterations: int = 40, generator: torch.Generator | None = None) -> float:
+def coupling_norm(
+    network: Network,
+    *,
+    curvature: float | None = None,
+    iterations: int = 40,
+    generator: torch.Generator | None = None,
+) -> float:
     """max |eigenvalue of J| over all units: a lower bound that 40 iterations bring to about six digits.
 
     Weights that are not finite, or too large for their squares, have the norm inf.
 
     Args:
+        curvature: c > 0, that of a unit without its edges; the norm is then relative, that of D^-1/2 J D^-1/2 with
+            D = c + self-terms of edges.
         iterations: products with J, >= 1; each costs one drive and one pullback per edge, for one sample.
         generator: source of the start vector (CPU); None draws it from a generator of its own with seed 0.
 
     Raises:
         UsageError: an edge is not linear (max-pooling); its coupling depends on a state, see `coupling_norms`.
     """
-    return float(_lanczos(network, None, None, iterations, generator))
+    return float(_lanczos(network, None, None, iterations, generator, curvature))
 
 
 def coupling_norms(
@@ -62,15 +71,21 @@ def coupling_norms(
 
 
 def power_step(
-    network: Network, v: Mapping[str, Tensor], active: Mapping[str, Tensor], *, state: State | None = None
+    network: Network,
+    v: Mapping[str, Tensor],
+    active: Mapping[str, Tensor],
+    *,
+    curvature: Mapping[str, Tensor] | None = None,
+    state: State | None = None,
 ) -> Tensor:
-    """|J v| / |v| with both restricted to `active`: one step of the power iteration, (B,), differentiable; 0 for v = 0.
+    """|D^-1/2 J v| / |D^1/2 v| on `active` units: one step of the power iteration, (B,), differentiable; 0 for v = 0.
 
-    A lower bound of `coupling_norms`, near to it where v lies along the leading eigenvector: the last displacement of
-    an iteration that is about to converge does.
+    A lower bound of the relative coupling norm, near to it where v lies along the leading eigenvector of D^-1 J: the
+    last displacement of an iteration that is about to converge does.
 
     Args:
         v: layer name -> (B, *layer shape), for the same layers as `active`.
+        curvature: D > 0 of each layer, broadcastable to (B, *layer shape); None for 1.
 
     Raises:
         UsageError: an edge is not linear and no state is given.
@@ -78,7 +93,11 @@ def power_step(
     inside = {name: v[name] * mask for name, mask in active.items()}
     product = _Couplings(network, state).times(inside)
     image = {name: value * active[name] for name, value in product.items()}
-    size, length = (_dot(one, one) for one in (inside, image))
+    if curvature is None:
+        size, length = _dot(inside, inside), _dot(image, image)
+    else:
+        size = _dot({name: value * curvature[name] for name, value in inside.items()}, inside)
+        length = _dot({name: value / curvature[name] for name, value in image.items()}, image)
     tiny = torch.finfo(size.dtype).tiny
     return torch.where(size > tiny, (length.clamp(min=tiny) / size.clamp(min=tiny)).sqrt(), 0.0)
 
@@ -103,9 +122,10 @@ def _lanczos(
     state: State | None,
     iterations: int,
     generator: torch.Generator | None,
+    curvature: float | None = None,
 ) -> Tensor:
     """Largest absolute Ritz value of J after so many steps, (B,); B = 1 where nothing is masked."""
-    couplings = _Couplings(network, state)
+    couplings = _Couplings(network, state, curvature)
     now = _start(network, active, generator)
     batch = len(next(iter(now.values())))
     like = next(network.parameters())
@@ -132,9 +152,15 @@ def _lanczos(
 
 
 class _Couplings:
-    """J as a product; edges that are not linear are taken at a state."""
+    """J as a product, or D^-1/2 J D^-1/2 with D = curvature + self-terms; nonlinear edges are taken at a state."""
 
-    def __init__(self, network: Network, state: State | None) -> None:
+    def __init__(self, network: Network, state: State | None, curvature: float | None = None) -> None:
+        bends = {} if curvature is None else {one.name: network.curvature(one.name) for one in network.unit_layers}
+        self._roots = {
+            name: (curvature if bend is None else curvature + bend) ** -0.5
+            for name, bend in bends.items()
+            if curvature is not None
+        }
         self._edges = [edge for edge in network.wires if edge.pre != network.input]
         self._contexts: dict[Edge, Any] = {}
         for edge in self._edges:
@@ -148,6 +174,12 @@ class _Couplings:
 
     def times(self, v: Vector) -> Vector:
         """J v."""
+        if self._roots:
+            product = self._times({name: value * self._roots[name] for name, value in v.items()})
+            return {name: value * self._roots[name] for name, value in product.items()}
+        return self._times(v)
+
+    def _times(self, v: Vector) -> Vector:
         total = {name: torch.zeros_like(value) for name, value in v.items()}
         for edge in self._edges:
             if edge.pre not in v or edge.post not in v:

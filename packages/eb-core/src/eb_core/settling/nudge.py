@@ -6,9 +6,10 @@ import attrs
 import torch
 from torch import Tensor
 
-from eb_core.registry import UsageError
 from eb_core.things.cost import Cost
-from eb_core.things.energy import Energy, Quadratic
+
+Quadratic = tuple[Tensor | None, Tensor]
+"""(a, b): the term 1/2 a r^2 - b r in the read-out r, (B, 1) or (B, outputs) and (B, outputs); a is None for 0."""
 
 
 @attrs.frozen(eq=False)
@@ -17,35 +18,28 @@ class Nudge:
 
     Args:
         target: (B, outputs), what `Cost.encode` made of the labels.
-        beta: one strength for all samples, or (B,) one each, so that +beta and -beta run as one batch.
+        beta: strength for each sample, (B,), so that +beta and -beta run as one batch.
     """
 
     cost: Cost
     target: Tensor
-    beta: float | Tensor
+    beta: Tensor
     _closed: list[Quadratic] = attrs.field(factory=list, init=False)
 
-    def check(self, energy: Energy) -> None:
-        """Refuse a beta for which F has no minimum: the output curvature must stay positive."""
-        slope, beta = self.cost.quadratic(self.target), self.beta
-        if slope is None or (isinstance(beta, Tensor) and beta.device.type != "cpu"):
-            return
-        lowest = float(beta.min()) if isinstance(beta, Tensor) else beta
-        curvature = energy.output_curvature + lowest * slope[0]
-        if curvature <= 0:
-            raise UsageError(
-                f"beta = {lowest:g} leaves the output curvature {curvature:g}: F has no minimum",
-                advice=f"keep beta above {-energy.output_curvature / slope[0]:g}",
-            )
-
     @property
-    def strength(self) -> float | Tensor:
-        """beta, ready to multiply a (B, outputs) tensor."""
-        return self.beta.unsqueeze(1) if isinstance(self.beta, Tensor) else self.beta
+    def _strength(self) -> Tensor:
+        return self.beta.unsqueeze(1)
 
     def slope(self, readout: Tensor) -> Tensor:
-        """beta * dC/dr."""
-        return self.strength * self.cost.derivative(readout, self.target)
+        """beta * dC/dr, (B, outputs)."""
+        return self._strength * self.cost.derivative(readout, self.target)
+
+    def curvature(self) -> Tensor:
+        """a of `quadratic`, (B, 1), whatever the read-out: exact for a quadratic cost, of any other a bound >= 0."""
+        closed = self.cost.quadratic(self.target)
+        if closed is not None:
+            return self._strength * closed[0]
+        return self._strength.clamp(min=0) * self.cost.curvature
 
     def quadratic(self, readout: Tensor, iterated: bool = False) -> Quadratic:
         """(a, b) such that 1/2 a r^2 - b r stands for the nudge.
@@ -55,31 +49,24 @@ class Nudge:
         derivative, b = -beta * dC/dr at the current read-out: EBL's update, same fixed point, other path.
         """
         if iterated:
-            return 0.0, -self.slope(readout)
+            return None, -self.slope(readout)
         if self._closed:
             return self._closed[0]
-        closed = self.cost.quadratic(self.target)
-        beta = self.strength
+        closed, a = self.cost.quadratic(self.target), self.curvature()
         if closed is not None:
-            self._closed.append((beta * closed[0], beta * closed[1]))
+            self._closed.append((a, self._strength * closed[1]))
             return self._closed[0]
-        a = (beta.clamp(min=0) if isinstance(beta, Tensor) else max(beta, 0.0)) * self.cost.curvature
         return a, a * readout - self.slope(readout)
 
     @staticmethod
     def stack(nudges: Sequence["Nudge"]) -> "Nudge":
-        """Nudges of several batches one after the other; each sample keeps its own beta."""
-        first = nudges[0]
-        betas = [
-            nudge.beta if isinstance(nudge.beta, Tensor) else nudge.target.new_full((len(nudge.target),), nudge.beta)
-            for nudge in nudges
-        ]
-        return Nudge(first.cost, torch.cat([nudge.target for nudge in nudges]), torch.cat(betas))
+        """Nudges of several batches one after the other."""
+        targets, betas = ([getattr(nudge, name) for nudge in nudges] for name in ("target", "beta"))
+        return Nudge(nudges[0].cost, torch.cat(targets), torch.cat(betas))
 
     def select(self, rows: Tensor) -> "Nudge":
         """The nudge of the samples at `rows`."""
-        beta = self.beta[rows] if isinstance(self.beta, Tensor) else self.beta
-        return Nudge(self.cost, self.target[rows], beta)
+        return Nudge(self.cost, self.target[rows], self.beta[rows])
 
 
 @attrs.frozen(eq=False)

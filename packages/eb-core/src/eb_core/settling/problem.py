@@ -1,13 +1,14 @@
 """The thing to be minimised: network x energy x fixed layers x nudge.
 
-    E(s) = sum_l self(s_l) - sum_l <b_l, u_l^0> - sum_e sum_c <drive_e(u_pre^c), u_post^c>
-    F(s) = E(s) + beta * C(readout(s_out), y)
+    E(s) = sum_l self(s_l) - sum_l <b_l, u_l^0> - sum_e sum_c <drive_e(u_pre^c), u_post^c> + 1/2 sum_l <a_l, |u_l|^2>
+    F(s) = E(s) + beta * C(u_out^0, y)
 
-The phases of one batch are derived from its free problem, and share the drive of the input.
+with |u|^2 the sum over channels and a_l the self-terms of the edges at a layer, the input included. The phases of one
+batch are derived from its free problem, and share the drive of the input.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, overload
 
 import attrs
 import torch
@@ -32,8 +33,8 @@ class Problem:
         x: input, (B, *input shape), in the dtype of the network.
         clamps: layer name -> `Clamp`; a layer clamped as a whole does not settle.
         phase: which budget a relaxer uses: `free`, or `nudged` and `clamped`.
-        scale: strength of the perturbation that this phase is contrasted at, one for all samples or (B,). What a
-            contrast resolves shrinks with it, and so does the tolerance; None where nothing is contrasted.
+        scale: strength of the perturbation that this phase is contrasted at, (B,). What a contrast resolves shrinks
+            with it, and so does the tolerance; None where nothing is contrasted.
     """
 
     network: Network
@@ -42,7 +43,7 @@ class Problem:
     clamps: Mapping[str, Clamp] = attrs.field(factory=dict)
     nudge: Nudge | None = None
     phase: Phase = "free"
-    scale: float | Tensor | None = None
+    scale: Tensor | None = None
     _drives: dict[str, tuple[int, Tensor]] = attrs.field(factory=dict, alias="drives")
 
     @classmethod
@@ -66,19 +67,44 @@ class Problem:
         """The same batch with beta * C added.
 
         Args:
+            beta: strength, one for all samples or (B,); what is derived holds one for each.
             scale: see `Problem`; default: |beta|, for beta = 0 nothing.
 
         Raises:
             UsageError: the target is no finite (B, outputs), beta neither a finite number nor (B,), or so negative that
-                F has no minimum.
+                F has no minimum (tensors are looked at on the CPU only).
         """
-        check_tensor("target", target, (self.batch, *self.network.layers[self.network.output].shape), self.x)
+        output = self.network.layers[self.network.output]
+        check_tensor("target", target, (self.batch, *output.shape), self.x)
         check_strength(beta, self.batch, self.x)
-        nudge = Nudge(cost, target, beta)
-        nudge.check(self.energy)
+        nudge = Nudge(cost, target, self._per_sample(beta))
+        if not isinstance(beta, Tensor) or beta.device.type == "cpu":
+            self._check_bounded(nudge, float(beta.min()) if isinstance(beta, Tensor) else beta)
         if scale is None:
             scale = beta.abs() if isinstance(beta, Tensor) else abs(beta) or None
-        return attrs.evolve(self, nudge=nudge, phase="nudged", scale=scale)
+        return attrs.evolve(self, nudge=nudge, phase="nudged", scale=self._per_sample(scale))
+
+    @overload
+    def _per_sample(self, strength: None) -> None: ...
+    @overload
+    def _per_sample(self, strength: float | Tensor) -> Tensor: ...
+    def _per_sample(self, strength: float | Tensor | None) -> Tensor | None:
+        """A strength for each sample, (B,)."""
+        return self.x.new_full((self.batch,), strength) if isinstance(strength, float | int) else strength
+
+    def _check_bounded(self, nudge: Nudge, beta: float) -> None:
+        """Refuse a beta for which F has no minimum: the curvature of the output must stay positive."""
+        bend = nudge.cost.quadratic(nudge.target)
+        if bend is None or beta >= 0:
+            return
+        output = self.network.layers[self.network.output]
+        self_term = self.network.curvature(output.name)
+        own = self.energy.output_curvature + (0.0 if self_term is None else float(self_term.detach().min()))
+        if own + beta * bend[0] <= 0:
+            raise UsageError(
+                f"beta = {beta:g} leaves the output curvature {own + beta * bend[0]:g}: F has no minimum",
+                advice=f"keep beta above {-own / bend[0]:g}",
+            )
 
     def clamped(
         self,
@@ -101,7 +127,7 @@ class Problem:
                 raise UsageError(f"layer '{layer}' has a mask and no values", advice="give the values to hold it at")
             check_clamp(layer, values[layer], masks.get(layer), shapes[layer], self.x)
         clamps = {layer: Clamp(value, masks.get(layer)) for layer, value in values.items()}
-        return attrs.evolve(self, clamps={**self.clamps, **clamps}, phase=phase, scale=scale)
+        return attrs.evolve(self, clamps={**self.clamps, **clamps}, phase=phase, scale=self._per_sample(scale))
 
     def select(self, rows: Tensor) -> "Problem":
         """The problem of the samples at `rows`; their input drive is not computed again."""
@@ -110,7 +136,7 @@ class Problem:
             x=self.x[rows],
             clamps={layer: clamp.select(rows) for layer, clamp in self.clamps.items()},
             nudge=self.nudge.select(rows) if self.nudge else None,
-            scale=self.scale[rows] if isinstance(self.scale, Tensor) else self.scale,
+            scale=None if self.scale is None else self.scale[rows],
             drives={layer: (version, drive[rows]) for layer, (version, drive) in self._drives.items()},
         )
 
@@ -130,7 +156,9 @@ class Problem:
             x=torch.cat([problem.x for problem in problems]),
             clamps={layer: Clamp.stack([problem.clamps[layer] for problem in problems]) for layer in first.clamps},
             nudge=Nudge.stack([problem.nudge for problem in problems if problem.nudge]) if first.nudge else None,
-            scale=_stacked_scale(problems),
+            scale=torch.cat([problem.scale for problem in problems if problem.scale is not None])
+            if first.scale is not None
+            else None,
             drives={
                 layer: (version, join([drive] * len(problems))) for layer, (version, drive) in first._drives.items()
             },
@@ -178,16 +206,27 @@ class Problem:
             self._drives[layer.name] = (version, total)
         return total
 
+    def input_energy(self) -> Tensor:
+        """Self-terms of edges at the input, 1/2 <a, x^2> of each sample, (B,): the same in every state."""
+        bend = self.network.curvature(self.network.input)
+        if bend is None:
+            return self.x.new_zeros(self.batch)
+        return 0.5 * (bend * self.x.square()).flatten(1).sum(1)
+
     def total_energy(self, state: State) -> Tensor:
         """E of each sample, (B,), differentiable in the parameters and the state."""
+        layers, network = self.network.unit_layers, self.network
         units = {name: self.hold(name, value) for name, value in state.units.items()}
-        codes = {name: self.energy.encode(value) for name, value in units.items()}
-        total = self.x.new_zeros(self.batch)
-        for layer in self.network.unit_layers:
-            alone = self.energy.self_energy(layer, units[layer.name]) - self.base(layer) * codes[layer.name][0]
+        codes = {layer.name: self.energy.encode(layer, units[layer.name]) for layer in layers}
+        total = self.input_energy()
+        for layer in layers:
+            code, bend = codes[layer.name], self.network.curvature(layer.name)
+            alone = self.energy.self_energy(layer, units[layer.name]) - self.base(layer) * code[0]
+            if bend is not None:
+                alone = alone + 0.5 * bend * code.square().sum(0)
             total = total + alone.flatten(1).sum(1)
-        for edge in self.network.wires:
-            if edge.pre != self.network.input:
+        for edge in network.wires:
+            if edge.pre != network.input:
                 drive = edge.drive(codes[edge.pre].flatten(0, 1)).view(codes[edge.post].shape)
                 total = total - (drive * codes[edge.post]).transpose(0, 1).flatten(1).sum(1)
         return total
@@ -200,12 +239,6 @@ class Problem:
         return energy + self.nudge.beta * self.nudge.cost.value(self.readout(state), self.nudge.target)
 
     def readout(self, state: State) -> Tensor:
-        """What the cost sees of the output layer, (B, outputs)."""
-        output = self.network.output
-        return self.energy.readout(self.hold(output, state.units[output]))
-
-
-def _stacked_scale(problems: Sequence[Problem]) -> Tensor | None:
-    """One scale for each sample of a stacked batch."""
-    scales = [problem.x.new_ones(problem.batch) * problem.scale for problem in problems if problem.scale is not None]
-    return torch.cat(scales) if scales else None
+        """What the cost sees: channel 0 of the output layer, (B, outputs)."""
+        output = self.network.layers[self.network.output]
+        return self.energy.encode(output, self.hold(output.name, state.units[output.name]))[0]

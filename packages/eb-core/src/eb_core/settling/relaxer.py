@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar, final
 
 import attrs
 import torch
@@ -101,10 +102,13 @@ class Relaxer(ABC):
     `symmetric` says that near a settled state k iterations answer a small force by a symmetric matrix, as they do
     when all layers move at once from the old state: then EP after k nudged iterations is backpropagation through
     time truncated to k (Ernoult et al. 2019, arXiv 1905.13633).
+
+    `needs_force` says that it reads `Workspace.force`, which spins do not have: it is then refused for them.
     """
 
     monotone: bool = False
     symmetric: bool = False
+    needs_force: ClassVar[bool] = True
 
     @abstractmethod
     def relax(
@@ -121,8 +125,16 @@ class Relaxer(ABC):
     def iterate(self, problem: Problem, state: State, steps: int, *, generator: torch.Generator | None = None) -> State:
         """Exactly `steps` iterations of the same dynamics, pure and differentiable."""
 
+    @final
+    def misfit(self, energy: Energy) -> str | None:
+        """Why this dynamics cannot run on that physics, or None: `why_not`, after what holds for every dynamics."""
+        if self.needs_force and not energy.differentiable:
+            kind = type(energy).__name__
+            return f"it follows a force, and units of {kind} have none: use a relaxer that minimises units, or a sampler"
+        return self.why_not(energy)
+
     def why_not(self, energy: Energy) -> str | None:
-        """Why this dynamics makes no sense for that physics, or None; checked before any work starts."""
+        """Why this dynamics makes no sense for that physics, or None; asked through `misfit` before any work starts."""
         return None
 
     def why_not_on(self, network: Network) -> str | None:

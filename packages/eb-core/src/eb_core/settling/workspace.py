@@ -1,7 +1,9 @@
 """The one mutable object of a relaxation: the current state, the fields, and what edges can share.
 
     g_l^c = b_l [c = 0] + sum_in drive_e(u_pre^c) + sum_out pullback_e(u_post^c; u_l^c)
+    F as a function of layer l alone = self(s_l) - <g_l, u_l> + 1/2 <a_l, |u_l|^2> + beta C [l = output]
 
+a_l are the self-terms of edges. A lateral edge is in the field like others; the minimum of a layer then majorises it.
 `write` replaces a layer's tensor and never changes one in place, so autograd can follow a relaxation.
 """
 
@@ -14,6 +16,7 @@ from torch import Tensor
 from eb_core.registry import UsageError
 from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
+from eb_core.settling.terms import QuadraticTerms
 from eb_core.things.edge import Edge
 from eb_core.things.energy import Energy
 from eb_core.things.network import Layer
@@ -33,6 +36,7 @@ class Workspace:
         units: layer name -> (B, *shape), the current states; replace them with `write`.
         memory: what the dynamics keeps beside them, batch-first tensors by name; replace them with `remember`.
         active: samples that still move (B,) bool, or None while all do.
+        terms: quadratic terms of the layers beside their fields.
         plan: whatever a relaxer prepares once for this workspace.
     """
 
@@ -65,6 +69,7 @@ class Workspace:
             for name, (incoming, outgoing) in ends.items()
         }
         self._base = {name: _channels_last(self._stacked(problem.base(layer))) for name, layer in self.layers.items()}
+        self.terms = QuadraticTerms(problem, self.layers.values())
 
     def _stacked(self, drive: Tensor) -> Tensor:
         """Input drives act on channel 0; the channels are stacked on the batch axis."""
@@ -87,8 +92,14 @@ class Workspace:
         if self._is_own_code:
             return self.units[name]
         if name not in self._codes:
-            self._codes[name] = self.energy.encode(self.units[name]).flatten(0, 1)
+            layer = self.problem.network.layers[name]
+            self._codes[name] = self.energy.encode(layer, self.units[name]).flatten(0, 1)
         return self._codes[name]
+
+    def _by_channel(self, stacked: Tensor) -> Tensor:
+        """(channels * B, *shape) as (channels, B, *shape)."""
+        channels = self.energy.channels
+        return stacked.unsqueeze(0) if channels == 1 else stacked.view(channels, -1, *stacked.shape[1:])
 
     def _share(self, edge: Edge) -> tuple[Tensor, Any]:
         """Drive and context of an edge that is not linear, computed once for both of its sides."""
@@ -114,26 +125,51 @@ class Workspace:
                 total = total + drive_of_pre
             elif feedback:
                 total = edge.pullback(self._code(edge.post), total, context)
-        channels = self.energy.channels
-        return total.unsqueeze(0) if channels == 1 else total.view(channels, -1, *total.shape[1:])
+        return self._by_channel(total)
 
     def force(self, name: str, field: Tensor | None = None) -> Tensor:
-        """-dF/ds of a layer, the nudge included; `field` replaces the local field (noise, say)."""
-        s = self.units[name]
-        force = self.energy.force(self.layers[name], s, self.field(name) if field is None else field)
-        nudge = self.problem.nudge
-        if nudge is None or name != self.problem.network.output:
-            return force
-        return force - nudge.slope(self.energy.readout(s)) * self.energy.readout_derivative(s)
+        """-dF/ds of a layer, the nudge included; `field` replaces the local field (noise, say).
 
-    def minimized(self, name: str, field: Tensor | None = None, iterated_nudge: bool = False) -> Tensor:
-        """`Energy.minimize_unit` of a layer with its neighbours fixed, the nudge included."""
-        s = self.units[name]
-        nudge = self.problem.nudge
-        quadratic = None
-        if nudge is not None and name == self.problem.network.output:
-            quadratic = nudge.quadratic(self.energy.readout(s), iterated_nudge)
-        return self.energy.minimize_unit(self.layers[name], self.field(name) if field is None else field, s, quadratic)
+        Raises:
+            UsageError: the energy has no derivative.
+        """
+        layer, s = self.layers[name], self.units[name]
+        if not self.energy.domain(layer).differentiable:
+            raise UsageError(
+                f"units of {type(self.energy).__name__} have no force: their energy has no derivative",
+                advice="use a relaxer that needs none (needs_force = False)",
+            )
+        field = self.field(name) if field is None else field
+        return self.energy.force(layer, s, self.terms.in_force(name, field, self._by_channel(self._code(name))))
+
+    def minimized(
+        self, name: str, field: Tensor | None = None, iterated_nudge: bool = False, majorised: bool = True
+    ) -> Tensor:
+        """`Energy.minimize_unit` of a layer with its neighbours fixed, the nudge included.
+
+        Units that a lateral edge joins are neighbours, too: the edge is majorised at the current state, so that all
+        units move at once and F does not climb. Spins, which would never move then, take turns. `majorised=False` gives
+        the minimum of each unit with all others fixed.
+        """
+        layer, s = self.layers[name], self.units[name]
+        field, code = self.field(name) if field is None else field, self._by_channel(self._code(name))
+        takes_turns = majorised and name in self.terms.majorants and not self.energy.domain(layer).differentiable
+        field, bend = self.terms.in_minimum(name, field, code, iterated_nudge, majorised and not takes_turns)
+        if takes_turns:
+            return self._in_turn(layer, field, s, bend)
+        return self.energy.minimize_unit(layer, field, s, bend)
+
+    def _in_turn(self, layer: Layer, field: Tensor, s: Tensor, bend: Tensor | None) -> Tensor:
+        """Unit after unit of a layer to its minimum, each seeing those before it through the lateral edges."""
+        edges, first = self.problem.network.lateral(layer.name), torch.zeros(layer.size, dtype=torch.bool)
+        for unit in range(layer.size):
+            turn = first.index_fill(0, torch.tensor(unit), True).view(layer.shape).to(s.device)
+            new = torch.where(turn, self.energy.minimize_unit(layer, field, s, bend), s)
+            change = (self.energy.encode(layer, new) - self.energy.encode(layer, s)).flatten(0, 1)
+            for edge in edges:
+                field = field + self._by_channel(edge.pullback(change, edge.drive(change)))
+            s = new
+        return s
 
     def write(self, name: str, value: Tensor) -> None:
         """Replace the state of a layer; clamped units and frozen samples keep theirs."""
@@ -160,26 +196,31 @@ class Workspace:
         return torch.stack(steps).amax(0) if steps else self.problem.x.new_zeros(self.problem.batch)
 
     def _step(self, name: str, field: Tensor) -> Tensor:
-        """max |P(s - dF/ds) - s| over the units of one layer, (B,)."""
-        s = self.units[name]
-        moved = self.energy.domain(self.layers[name]).project(s + self.force(name, field))
+        """max |P(s - dF/ds) - s| over the units of one layer, (B,); without derivative, of a unit to its minimum."""
+        s, domain = self.units[name], self.energy.domain(self.layers[name])
+        if domain.differentiable:
+            moved = domain.project(s + self.force(name, field))
+        else:
+            moved = self.minimized(name, field, majorised=False)
         return (self.problem.hold(name, moved) - s).abs().flatten(1).amax(1)
 
     def measure(self) -> tuple[Tensor, Tensor]:
         """Residual and energy E of each sample, (B,) each, from one evaluation of the fields.
 
-        Every edge is linear in u_post and homogeneous in u_pre, so that <g_l, u_l> counts it once at either end:
-        E = sum_l self(s_l) - 1/2 <g_l + b_l, u_l>, with b_l the bias and what the input drives.
+        Drives are homogeneous in u_pre, so that <g_l, u_l> counts every edge once at either end:
+        E = sum_l self(s_l) - 1/2 <g_l + b_l - a_l u_l, u_l> + input, with b_l the bias and what the input drives.
         """
         if self.problem.clamps:
             return self.residual(), self.problem.total_energy(self.state())
-        steps, energies = [], []
+        steps, energies = [], [self.problem.input_energy()]
         for name, layer in self.layers.items():
-            field = self.field(name)
+            field, code = self.field(name), self._by_channel(self._code(name))
             steps.append(self._step(name, field))
-            both = (field + self._base[name].view(field.shape)) * self._code(name).view(field.shape)
+            both = field + self._by_channel(self._base[name])
+            if name in self.terms.self_terms:
+                both = both - self.terms.self_terms[name] * code
             alone = self.energy.self_energy(layer, self.units[name])
-            energies.append(alone.flatten(1).sum(1) - 0.5 * both.transpose(0, 1).flatten(1).sum(1))
+            energies.append(alone.flatten(1).sum(1) - 0.5 * (both * code).transpose(0, 1).flatten(1).sum(1))
         return torch.stack(steps).amax(0), torch.stack(energies).sum(0)
 
     def normal(self, name: str) -> Tensor:

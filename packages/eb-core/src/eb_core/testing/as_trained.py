@@ -37,7 +37,7 @@ def measure_as_trained(
     Args:
         subject: what is judged, such as `rule p-ep with hopfield on hopfield`.
     """
-    if relaxer.why_not(energy) or rule.why_not(energy, cost):
+    if relaxer.misfit(energy) or rule.why_not(energy, cost):
         return []
     found = []
     for net, problem in nets(energy) if problems is None else problems:

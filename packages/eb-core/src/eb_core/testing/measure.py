@@ -67,7 +67,7 @@ def settle_amply(relaxer: Relaxer, problem: Problem) -> tuple[Relaxer, Relaxatio
 def measure_relaxer(name: str, relaxer: Relaxer, energy: Energy, problems: Nets | None = None) -> list[Finding]:
     """Residual and stationarity after ample settling, and the energy along the way where theory promises descent."""
     subject = f"relaxer {name}"
-    reason = relaxer.why_not(energy)
+    reason = relaxer.misfit(energy)
     if reason:
         return [Finding(subject, "-", f"refused: {reason}", math.nan)]
     found = []
@@ -99,7 +99,7 @@ def measure_rule(
     Where the free state is not stationary there is no exact gradient to compare with: that is then all it says.
     """
     subject = f"rule {name}"
-    reason = relaxer.why_not(energy) or rule.why_not(energy, cost)
+    reason = relaxer.misfit(energy) or rule.why_not(energy, cost)
     if reason:
         return [Finding(subject, "-", f"refused: {reason}", math.nan)]
     found = []

@@ -1,4 +1,7 @@
-"""Random small networks for checks, always in float64: dense chains, one with skip edges, and convolutional ones."""
+"""Random small networks for checks, always in float64.
+
+Dense chains, one with skip edges, some with self-terms and lateral edges, and convolutional ones.
+"""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -8,10 +11,12 @@ from torch import Tensor
 
 from eb_core.settling.coupling import coupling_norms
 from eb_core.settling.state import State
+from eb_core.testing.resistive import Resistive, ResistiveLateral
 from eb_core.things.conv import Conv
 from eb_core.things.dense import Dense
 from eb_core.things.edge import Edge
 from eb_core.things.energy import Energy
+from eb_core.things.lateral import Lateral
 from eb_core.things.network import Network
 
 DENSE: Mapping[str, tuple[Sequence[int], Sequence[tuple[int, int]]]] = MappingProxyType(
@@ -22,8 +27,11 @@ DENSE: Mapping[str, tuple[Sequence[int], Sequence[tuple[int, int]]]] = MappingPr
     }
 )
 """Name -> sizes of the layers and pairs of layers that an edge joins."""
+CHAIN = ((5, 7, 4, 3), ((0, 1), (1, 2), (2, 3)))
+"""The same of the nets with self-terms and lateral edges."""
+RESISTIVE, LATERAL, BOTH = "resistive", "lateral", "lateral and resistive"
 CONVOLUTIONAL = ("convolutions", "max-pooling")
-SHAPES = (*DENSE, *CONVOLUTIONAL)
+SHAPES = (*DENSE, RESISTIVE, LATERAL, BOTH, *CONVOLUTIONAL)
 """Names of the wirings; all edges between layers that settle are linear in all but the last."""
 STATES = 16
 """Random states at which the coupling of edges that are not linear is measured."""
@@ -35,10 +43,11 @@ def fitting_shapes(energy: Energy) -> list[str]:
 
 
 def random_network(energy: Energy, shape: str = "one hidden layer", seed: int = 0, coupling: float = 0.8) -> Network:
-    """A network of one of `SHAPES` whose matrix of couplings between units has spectral norm `coupling`.
+    """A network of one of `SHAPES` whose matrix of couplings between units has spectral norm `coupling`, or less.
 
     Below the smallest curvature of the self-energy (1 for Hopfield units) the energy is convex, so that every
-    dynamics must find the same minimum. Biases are U(0, 0.5), so that units sit inside a box [0, 1]. Through
+    dynamics must find the same minimum. Conductances add at most `coupling` to the curvature of any unit, their own
+    couplings included in the norm. Biases are U(0, 0.5), so that units sit inside a box [0, 1]. Through
     max-pooling the coupling depends on the state, and the energy is not convex: there the norm is the largest of some
     random states.
     """
@@ -48,17 +57,21 @@ def random_network(energy: Energy, shape: str = "one hidden layer", seed: int = 
     with torch.no_grad():
         for edge in network.wires:
             edge.weight.normal_(generator=generator).div_(edge.fan_in**0.5)
-        norm = coupling_norm(network) if shape in DENSE else _largest_norm(network, generator)
+            if isinstance(edge, Resistive | ResistiveLateral):
+                edge.weight.abs_()
+        network.project_()
+        bends = [bend.max() for layer in network.unit_layers if (bend := network.curvature(layer.name)) is not None]
+        norm = _largest_norm(network, generator) if shape in CONVOLUTIONAL else coupling_norm(network)
         for edge in network.wires:
-            if edge.pre != network.input:
-                edge.weight.mul_(coupling / norm)
+            if edge.pre != network.input or bends:
+                edge.weight.mul_(coupling / max(norm, *map(float, bends), 0.0))
         for bias in network.biases.values():
             bias.uniform_(0, 0.5, generator=generator)
     return network
 
 
 def coupling_norm(network: Network) -> float:
-    """Largest singular value of the symmetric matrix of couplings between all units (dense edges only)."""
+    """Largest singular value of the symmetric matrix of couplings between all units (edges with a matrix only)."""
     start, total = {}, 0
     for layer in network.unit_layers:
         start[layer.name] = total
@@ -69,8 +82,8 @@ def coupling_norm(network: Network) -> float:
             rows, columns = edge.weight.shape
             block = edge.weight.detach().double()
             row, column = start[edge.post], start[edge.pre]
-            matrix[row : row + rows, column : column + columns] = block
-            matrix[column : column + columns, row : row + rows] = block.t()
+            matrix[row : row + rows, column : column + columns] += block
+            matrix[column : column + columns, row : row + rows] += block.t()
     return float(torch.linalg.matrix_norm(matrix, 2))
 
 
@@ -87,9 +100,13 @@ def _wired(shape: str) -> Network:
     """The network of that name, all parameters 0."""
     if shape in CONVOLUTIONAL:
         return _convolutional(inner="max" if shape == "max-pooling" else "avg")
-    sizes, pairs = DENSE[shape]
+    sizes, pairs = DENSE.get(shape, CHAIN)
     names = ["input", *(f"hidden{index}" for index in range(1, len(sizes) - 1)), "output"]
-    edges = [Dense(names[a], names[b], (sizes[a],), (sizes[b],)) for a, b in pairs]
+    between: type[Dense] = Resistive if shape in (RESISTIVE, BOTH) else Dense
+    edges = [between(names[a], names[b], (sizes[a],), (sizes[b],)) for a, b in pairs]
+    if shape in (LATERAL, BOTH):
+        within: type[Lateral] = ResistiveLateral if shape == BOTH else Lateral
+        edges += [within("hidden1", (sizes[1],)), Lateral("output", (sizes[-1],))]
     return Network([(name, (size,)) for name, size in zip(names, sizes, strict=True)], edges).double()
 
 

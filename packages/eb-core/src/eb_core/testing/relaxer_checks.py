@@ -24,7 +24,7 @@ def check_relaxer(relaxer: Relaxer, energy: Energy) -> int:
     Raises:
         ConformanceError: naming the promise, the place and the size of the violation.
     """
-    reason = relaxer.why_not(energy)
+    reason = relaxer.misfit(energy)
     require(reason is None, f"{type(energy).__name__} is supported ({reason})", type(relaxer).__name__)
     count = 0
     for where, problem in all_phases(energy):

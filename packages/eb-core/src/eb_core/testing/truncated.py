@@ -59,7 +59,7 @@ def measure_truncated(
     name: str, relaxer: Relaxer, energy: Energy, cost: Cost, problems: Nets | None = None
 ) -> tuple[list[Finding], list[Truncation]]:
     """The largest difference over k on each net, judged where the relaxer promises equality, and the curves."""
-    reason = relaxer.why_not(energy)
+    reason = relaxer.misfit(energy)
     if reason:
         return [Finding(f"relaxer {name}", "-", f"refused: {reason}", float("nan"))], []
     found, curves = [], []

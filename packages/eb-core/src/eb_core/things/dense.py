@@ -23,14 +23,18 @@ class Dense(Edge):
         self.pre_shape, self.post_shape = tuple(pre_shape), tuple(post_shape)
         self.weight = nn.Parameter(torch.zeros(math.prod(post_shape), math.prod(pre_shape)))
 
+    def matrix(self) -> Tensor:
+        """W, (units of post, units of pre)."""
+        return self.weight
+
     def drive(self, u_pre: Tensor, plus: Tensor | None = None) -> Tensor:
-        return _product(u_pre, self.weight.t(), plus, self.post_shape)
+        return _product(u_pre, self.matrix().t(), plus, self.post_shape)
 
     def gradient(self, u_pre: Tensor, u_post: Tensor) -> dict[str, Tensor]:
         return {"weight": u_post.flatten(1).t() @ u_pre.flatten(1)}
 
     def pullback(self, u_post: Tensor, plus: Tensor | None = None, context: Any = None) -> Tensor:
-        return _product(u_post, self.weight, plus, self.pre_shape)
+        return _product(u_post, self.matrix(), plus, self.pre_shape)
 
 
 def _product(u: Tensor, matrix: Tensor, plus: Tensor | None, shape: tuple[int, ...]) -> Tensor:

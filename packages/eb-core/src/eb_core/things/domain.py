@@ -1,7 +1,8 @@
-"""Where a unit's state lives: a box, the line, or the circle."""
+"""Where a unit's state lives: a box, the line, the circle, or the two values of a spin."""
 
 import math
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import attrs
 import torch
@@ -9,7 +10,13 @@ from torch import Tensor
 
 
 class Domain(ABC):
-    """A set of allowed values with its projection and its distance."""
+    """A set of allowed values with its projection and its distance.
+
+    `differentiable` says that states move continuously, so that an energy has a force -dE/ds. Without it only dynamics
+    that need none (`Relaxer.needs_force`) can run, and nobody speaks of exact gradients.
+    """
+
+    differentiable: ClassVar[bool] = True
 
     @abstractmethod
     def project(self, s: Tensor) -> Tensor:
@@ -68,3 +75,16 @@ class Circle(Domain):
 
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
         return torch.remainder(a - b + math.pi, 2 * math.pi).sub(math.pi).abs()
+
+
+@attrs.frozen
+class Spins(Domain):
+    """-1 and +1, and nothing between them; 0 is projected to +1."""
+
+    differentiable: ClassVar[bool] = False
+
+    def project(self, s: Tensor) -> Tensor:
+        return torch.where(s < 0, -1.0, 1.0).to(s)
+
+    def distance(self, a: Tensor, b: Tensor) -> Tensor:
+        return (a - b).abs()

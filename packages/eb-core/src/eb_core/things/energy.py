@@ -1,9 +1,11 @@
 """The physics of a unit: its domain, its encoding on the wires, its self-energy, its read-out.
 
     E(theta, x, s) = sum_l self(s_l) - sum_l <b_l, u_l^0> - sum_e sum_c <drive_e(u_pre^c), u_post^c>
+                     + 1/2 sum_l sum_c <a_l, (u_l^c)^2>
 
-with u = encode(s). Hopfield and Ising amplitudes are their own encoding (one channel); oscillators have two,
-u = (cos phi, sin phi), since cos(a - b) = cos a cos b + sin a sin b. The input x is fixed and drives channel 0.
+with u = encode(s), and a_l the self-terms of the edges at a layer. Hopfield and Ising amplitudes are their own encoding
+(one channel); oscillators have two, u = (cos phi, sin phi), since cos(a - b) = cos a cos b + sin a sin b. The input x
+is fixed and drives channel 0. Channel 0 of the output layer is the read-out, on which the cost acts.
 """
 
 from abc import ABC, abstractmethod
@@ -15,8 +17,8 @@ from torch import Tensor
 from eb_core.things.domain import Domain
 from eb_core.things.network import Layer, Network
 
-Quadratic = tuple[Tensor | float, Tensor]
-"""(a, b): the term 1/2 a r^2 - b r in the read-out r of the output layer, elementwise."""
+KINDS = (Layer("hidden", (1,)), Layer("output", (1,), "output"))
+"""A layer of each kind whose units settle: what an energy is asked about before a network is known."""
 
 
 class Energy(ABC):
@@ -38,43 +40,40 @@ class Energy(ABC):
         """self(s) of each unit, differentiable."""
 
     @abstractmethod
-    def self_derivative(self, layer: Layer, s: Tensor) -> Tensor:
-        """d self / ds of each unit."""
-
-    @abstractmethod
-    def minimize_unit(self, layer: Layer, field: Tensor, s: Tensor, quadratic: Quadratic | None = None) -> Tensor:
+    def minimize_unit(self, layer: Layer, field: Tensor, s: Tensor, curvature: Tensor | None = None) -> Tensor:
         """New states that never increase the energy with all neighbours fixed.
 
-            f(s) = self(s) - sum_c <field^c, u^c(s)> + 1/2 a r(s)^2 - b r(s)
+            f(s) = self(s) - sum_c <field^c, u^c(s)> + 1/2 sum_c <a^c, u^c(s)^2>
 
         Args:
-            field: (channels, B, *shape), from the neighbours and the bias.
+            field: (channels, B, *shape), from the neighbours and the bias; on the output the nudge's b is in it.
             s: current states; a step may start from them, an exact minimum ignores them.
-            quadratic: the nudge's (a, b) on the output layer.
+            curvature: a, (channels, B or 1, *shape or 1s), from the nudge and from edges with a self-term; None for 0.
         """
 
-    def encode(self, s: Tensor) -> Tensor:
+    def self_derivative(self, layer: Layer, s: Tensor) -> Tensor:
+        """d self / ds of each unit; by autograd unless an energy knows better. Units without derivative have none."""
+        recorded = torch.is_grad_enabled()
+        with torch.enable_grad():
+            state = s if s.requires_grad else s.detach().requires_grad_()
+            energy = self.self_energy(layer, state).sum()
+            (slope,) = torch.autograd.grad(energy, state, create_graph=recorded, materialize_grads=True)
+        return slope
+
+    def encode(self, layer: Layer, s: Tensor) -> Tensor:
         """u = what the wires carry, (channels, B, *shape); default: the state itself."""
         return s.unsqueeze(0)
 
-    def pull(self, s: Tensor, field: Tensor) -> Tensor:
+    def pull(self, layer: Layer, s: Tensor, field: Tensor) -> Tensor:
         """sum_c (du^c / ds) field^c: what a field on the encoded unit means for its state."""
         return field[0]
 
     def force(self, layer: Layer, s: Tensor, field: Tensor) -> Tensor:
         """-dE/ds = -self'(s) + sum_c (du^c / ds) field^c."""
-        return self.pull(s, field) - self.self_derivative(layer, s)
-
-    def readout(self, s: Tensor) -> Tensor:
-        """What the cost sees of the output states; default: the states."""
-        return s
-
-    def readout_derivative(self, s: Tensor) -> Tensor | float:
-        """d readout / ds, elementwise."""
-        return 1.0
+        return self.pull(layer, s, field) - self.self_derivative(layer, s)
 
     def with_readout(self, value: Tensor, s: Tensor) -> Tensor:
-        """The state nearest to s whose read-out is `value`; what a clamped output is held at."""
+        """The state nearest to s whose read-out is `value`; what a clamped output is held at. Default: the value."""
         return value
 
     @property
@@ -84,8 +83,17 @@ class Energy(ABC):
 
     @property
     def output_curvature(self) -> float:
-        """Smallest self''(s) of an output unit: F stays bounded while this plus beta times the cost's is positive."""
+        """Smallest self''(s) of an output unit, as a function of its read-out; inf where its domain is bounded anyway.
+
+        F has a minimum only while this, plus the smallest self-term of edges at the output, plus beta times the cost's
+        curvature is positive. 0 says that edges must bring it.
+        """
         return 1.0
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether all states move continuously, so that there is a force -dE/ds and an exact gradient."""
+        return all(self.domain(layer).differentiable for layer in KINDS)
 
     def rest(self, layer: Layer, batch: int, like: Tensor) -> Tensor:
         """Reference state that a free phase starts from, (batch, *shape), dtype and device of `like`."""

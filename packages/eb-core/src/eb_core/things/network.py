@@ -38,7 +38,8 @@ class Network(nn.Module):
 
     Args:
         layers: at least two; names are unique. Roles follow from the position.
-        edges: wiring; each edge names its `pre` and `post` layer, and no edge ends at the input.
+        edges: wiring; each edge names its `pre` and `post` layer, the same one for a lateral edge, and none ends at
+            the input.
         bias_shapes: shape of the bias of each layer, broadcastable to the layer's shape: full on dense layers,
             `(channels, 1, 1)` on convolutional ones. Layers left out have no bias. Default: full shape everywhere.
         bias_gain: biases start as U(+-bias_gain / sqrt(fan-in of the first edge into their layer)).
@@ -80,6 +81,8 @@ class Network(nn.Module):
         self._input_edges = {name: [edge for edge in driven if edge.post == name] for name in shapes}
         self._incoming = {name: [edge for edge in inner if edge.post == name] for name in shapes}
         self._outgoing = {name: [edge for edge in inner if edge.pre == name] for name in shapes}
+        curved = [edge for edge in self._wires if type(edge).curvature is not Edge.curvature]
+        self._curved = {name: [edge for edge in curved if name in (edge.pre, edge.post)] for name in self.layers}
         self._parameters_by_name = dict(self.named_parameters())
 
     def _add(self, edge: Edge) -> None:
@@ -87,8 +90,10 @@ class Network(nn.Module):
         for end in (edge.pre, edge.post):
             if end not in self.layers:
                 raise ValueError(f"edge {name}: there is no layer '{end}'")
-        if edge.post in {self.input, edge.pre}:
-            raise ValueError(f"edge {name}: an edge ends at another layer than it starts from, and never at the input")
+        if edge.post == self.input:
+            raise ValueError(f"edge {name}: the input is fixed, so an edge never ends there")
+        if edge.is_lateral and not edge.linear:
+            raise ValueError(f"edge {name}: a lateral edge must be linear")
         if name in self.edges:
             raise ValueError(f"edge {name} exists twice")
         self.edges[name] = edge
@@ -102,8 +107,27 @@ class Network(nn.Module):
         return self._incoming[layer]
 
     def outgoing(self, layer: str) -> list[Edge]:
-        """Edges from a layer to later ones."""
+        """Edges from a layer to others that settle; a lateral edge is among the incoming ones, too."""
         return self._outgoing[layer]
+
+    def lateral(self, layer: str) -> list[Edge]:
+        """Edges that join units of this layer."""
+        return [edge for edge in self._outgoing[layer] if edge.is_lateral]
+
+    def curvature(self, layer: str) -> Tensor | None:
+        """a_l: sum of the self-terms of all edges at a layer, broadcastable to its shape; None where there is none."""
+        total: Tensor | None = None
+        for edge in self._curved[layer]:
+            for end, own in zip((edge.pre, edge.post), edge.curvature() or (), strict=False):
+                if end == layer:
+                    total = own if total is None else total + own
+        return total
+
+    @torch.no_grad()
+    def project_(self) -> None:
+        """Put all parameters of edges to the nearest values that the edges allow; called after every update."""
+        for edge in self._wires:
+            edge.project_()
 
     @property
     def version(self) -> int:
@@ -129,7 +153,7 @@ class Network(nn.Module):
         return [name for name, parameter in self._parameters_by_name.items() if parameter.requires_grad]
 
     def colours(self, free: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-        """Greedy colouring of the free layers: no edge joins two layers of one colour.
+        """Greedy colouring of the free layers: no edge joins two different layers of one colour.
 
         Layers are visited in order, each takes the first colour that none of its neighbours has; on a chain
         this gives the layers 1, 3, … and then 2, 4, …  Skip edges change the colouring, never its correctness.

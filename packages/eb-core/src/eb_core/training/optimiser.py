@@ -58,9 +58,10 @@ def schedule_rates(optimiser: torch.optim.Optimizer, settings: TrainerSettings, 
 
 
 def apply_gradients(network: Network, optimiser: torch.optim.Optimizer, gradients: Mapping[str, Tensor]) -> None:
-    """One optimiser step along an estimate."""
+    """One optimiser step along an estimate; parameters of edges then go back to the values that the edges allow."""
     for name, parameter in network.named_parameters():
         parameter.grad = gradients.get(name)
     optimiser.step()
+    network.project_()
     for parameter in network.parameters():
         parameter.grad = None

@@ -40,7 +40,7 @@ def _misfits(configuration: Configuration) -> list[Fault]:
     reasons: list[tuple[str, tuple[str, ...], str | None]] = []
     if isinstance(energy, Energy):
         if isinstance(relaxer, Relaxer):
-            reasons.append(("relaxer", ("energy",), relaxer.why_not(energy)))
+            reasons.append(("relaxer", ("energy",), relaxer.misfit(energy)))
             if isinstance(backend, Backend):
                 reasons.append(("backend", ("relaxer", "energy"), backend.why_not(energy, relaxer)))
         if isinstance(cost, Cost):
