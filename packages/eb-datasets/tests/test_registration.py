@@ -6,7 +6,6 @@ import sys
 import pytest
 
 from eb_core import Registry
-from eb_core.registry.providers import PROVIDERS
 from eb_datasets.plugin import eb_datasets
 
 NAMES = ["digits", "mnist", "mnist-100", "fashion-mnist", "cifar10", "cifar100", "svhn", "npz", "csv"]
@@ -20,11 +19,6 @@ def test_the_names_on_offer_are_these() -> None:
 def test_every_name_leads_to_a_data_set(name: str) -> None:
     registry = Registry.installed()
     registry.load("dataset", registry.find("dataset", f"eb-datasets:{name}"))
-
-
-def test_the_core_knows_the_names_to_be_of_this_package() -> None:
-    known = {name for (kind, name), package in PROVIDERS.items() if (kind, package) == ("dataset", "eb-datasets")}
-    assert known == set(NAMES)
 
 
 def test_the_plugin_module_imports_neither_torch_nor_numpy() -> None:

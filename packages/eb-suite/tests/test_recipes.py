@@ -8,10 +8,9 @@ import pytest
 
 import eb_core as eb
 from eb_core.registry import read_recipe
-from eb_core.registry.providers import PROVIDERS
 from eb_core.training.prepare import configure
 
-RECIPES = [name for kind, name in PROVIDERS if kind == "recipe"]
+RECIPES = eb.Registry.installed().names("recipe")
 
 
 @pytest.mark.parametrize("name", RECIPES)

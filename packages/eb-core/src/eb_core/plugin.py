@@ -18,5 +18,10 @@ def eb_costs() -> list[Component]:
 
 
 @hookimpl
+def eb_suites() -> list[Component]:
+    return [Component("eb-core", "eb_core:suite.toml", "the core's own defaults")]
+
+
+@hookimpl
 def eb_backends() -> list[Component]:
     return [Component("simulator", "eb_core.learning.simulator:Simulator", "settles on this computer")]

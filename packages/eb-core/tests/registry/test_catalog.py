@@ -8,7 +8,6 @@ from plugin_site import Site
 
 from eb_core.registry import Fault, Plugin, PluginError, PluginFilter, Registry, RunError, UsageError
 from eb_core.registry.errors import gathered, raise_together
-from eb_core.registry.providers import PROVIDERS
 
 RULE = '@hookimpl\ndef eb_rules():\n    return [Component("{name}", "some.module:{target}", "a rule")]\n'
 DATASETS = '@hookimpl\ndef eb_datasets():\n    return [Component("toy-data", "toy_parts:{target}", "a data set")]\n'
@@ -125,22 +124,15 @@ def test_a_package_that_offers_a_name_in_two_plugins_conflicts_with_itself(site:
             registry.find("rule", name)
 
 
-@pytest.mark.parametrize("name", ["c-ep", "eb-rules:c-ep"])
-def test_not_installed_broken_disabled_and_incompatible_are_four_messages(site: Site, name: str) -> None:
+def test_broken_disabled_and_incompatible_are_three_messages() -> None:
     def found(status: Any) -> tuple[Plugin, ...]:
         fault = Fault(f"the reason is {status}")
         return (Plugin("eb-rules", "eb-rules", "1", "eb_rules.plugin", status, {}, (fault,)),)
 
     for status in ("broken", "disabled", "incompatible"):
         with pytest.raises(PluginError, match=f"which is {status}: the reason is {status}") as caught:
-            Registry(found(status)).find("rule", name)
+            Registry(found(status)).find("rule", "eb-rules:c-ep")
         assert "eb doctor" in caught.value.faults[0].advice
-
-
-def test_a_well_known_name_that_is_not_installed_says_what_to_install() -> None:
-    assert ("rule", "c-ep") in PROVIDERS
-    with pytest.raises(PluginError, match="pip install eb-rules"):
-        Registry(()).find("rule", "c-ep")
 
 
 def test_an_unknown_name_mentions_the_plugins_that_could_have_brought_it(site: Site) -> None:

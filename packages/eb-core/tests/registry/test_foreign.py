@@ -14,7 +14,7 @@ from plugin_site import Site
 from eb_core.registry import Component, PluginError, Registry
 from eb_core.registry import foreign as guard
 from eb_core.registry.foreign import foreign
-from eb_core.registry.recipes import recipe_text
+from eb_core.registry.suites import packaged_text
 
 GOOD = '@hookimpl\ndef eb_rules():\n    return [Component("good", "some.module:Good", "works")]\n'
 
@@ -62,7 +62,7 @@ def test_a_hook_a_component_and_a_recipe_that_end_the_process_are_faults(site: S
     with pytest.raises(PluginError, match=r"it called os\._exit"):
         Registry([]).load("rule", Component("leaves", "leaves:Rule"))
     with pytest.raises(PluginError, match=r"it called os\._exit"):
-        recipe_text(Component("leaves", "leaves:a.toml"))
+        packaged_text("recipe", Component("leaves", "leaves:a.toml"))
 
 
 def test_a_thread_that_was_there_before_and_a_forked_child_end_as_they_like() -> None:

@@ -6,7 +6,7 @@ import pytest
 from recipe_parts import Everything, Net, Other
 from recipe_parts.catalogue import REGISTRY, TOY, flags, plugin, recipe, resolve
 
-from eb_core.registry import Component, Layer, PluginError, Registry, resolve_layers
+from eb_core.registry import Component, Layer, Plugin, PluginError, Registry, resolve_layers
 
 
 def test_settings_lie_over_one_another_and_each_knows_its_origin() -> None:
@@ -83,9 +83,10 @@ def test_all_faults_of_all_sections_are_found_at_once_with_their_origins() -> No
 
 
 def test_plugin_trouble_is_reported_together_with_all_other_faults() -> None:
-    layer = recipe('[dataset]\nname = "all"\nwhole = 1.5\n[rule]\nname = "c-ep"\n[trainer]\nlr = 0\n')
+    layer = recipe('[dataset]\nname = "all"\nwhole = 1.5\n[rule]\nname = "bad:c-ep"\n[trainer]\nlr = 0\n')
+    bad = Plugin("bad", "bad", "1", "bad.plugin", "broken")
     with pytest.raises(PluginError) as caught:
-        resolve_layers(REGISTRY, [layer], ("dataset", "rule", "trainer"))
+        resolve_layers(Registry((*REGISTRY.plugins, bad)), [layer], ("dataset", "rule", "trainer"))
     assert [fault.what.split()[0] for fault in caught.value.faults] == ["option", "rule", "option"]
 
 

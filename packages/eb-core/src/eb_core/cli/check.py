@@ -38,7 +38,9 @@ def check(
     model_opt: Options = None,
     everything: Annotated[
         bool,
-        typer.Option("--all", help="Every relaxer on every energy it fits, with c-ep; every rule with one relaxer."),
+        typer.Option(
+            "--all", help="Every relaxer on every energy it fits, with the default rule; every rule with one relaxer."
+        ),
     ] = False,
     plot: Annotated[
         Path | None, typer.Option(help="Draw error against beta, and EP beside BPTT, into this .svg or .png file.")
@@ -109,15 +111,16 @@ def _jobs(
         parts = [kind for kind, other in (("relaxer", "rule"), ("rule", "relaxer")) if names[kind] or not names[other]]
         yield made(), tuple(parts)
         return
+    first = {kind: made().sections[kind].name for kind in ("relaxer", "rule")}
     relaxers = [names["relaxer"]] if names["relaxer"] else registry.names("relaxer")
     for energy in [names["energy"]] if names["energy"] else registry.names("energy"):
         for relaxer in relaxers:
-            pair = made(relaxer=relaxer, energy=energy, rule=names["rule"] or "c-ep")
+            pair = made(relaxer=relaxer, energy=energy, rule=names["rule"] or first["rule"])
             if pair["relaxer"].misfit(pair["energy"]) is None:
                 yield pair, ("relaxer", "rule")
     for rule in [] if names["rule"] else registry.names("rule"):
-        if rule != "c-ep":
-            yield made(relaxer=names["relaxer"] or "hopfield", rule=rule), ("rule",)
+        if rule != first["rule"]:
+            yield made(relaxer=first["relaxer"], rule=rule), ("rule",)
 
 
 @attrs.define

@@ -14,6 +14,7 @@ from eb_core.cli.render import err, guarded, out, print_json, show_fault
 from eb_core.cli.terminal import styled
 from eb_core.registry import KINDS, PLUGIN_API, EbError, Fault, PluginError, Registry
 from eb_core.registry.recipes import read_recipe
+from eb_core.registry.suites import read_suite
 from eb_core.registry.wording import told
 
 SLOW: Final = 1.0
@@ -34,10 +35,10 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
         for offer in registry.offers(kind):
             checked += 1
             faults += _load_faults(registry, kind, offer.component)
-    for offer in registry.offers("recipe"):
+    for offer in (*registry.offers("recipe"), *registry.offers("suite")):
         checked += 1
         try:
-            read_recipe(registry, offer.qualified)
+            read_recipe(registry, offer.qualified) if offer.kind == "recipe" else read_suite(offer.component)
         except EbError as error:
             faults += error.faults
     if as_json:

@@ -9,9 +9,11 @@ import typer
 from eb_core.cli.render import guarded, out, print_json, show_cure, table
 from eb_core.cli.terminal import paragraphs, styled
 from eb_core.registry import HOOKS, KINDS, Component, Plugin, Registry, UsageError, did_you_mean, fields, type_name
+from eb_core.registry.component import FILES
 from eb_core.registry.conditions import in_words
 from eb_core.registry.options import default_of, option_types
-from eb_core.registry.recipes import TRAINER, TRAINER_TARGET, recipe_text
+from eb_core.registry.recipes import TRAINER, TRAINER_TARGET
+from eb_core.registry.suites import packaged_text
 from eb_core.registry.wording import shortened
 
 _COLOURS = {"ok": "green", "disabled": "dim", "broken": "red", "incompatible": "yellow", "conflict": "magenta"}
@@ -73,24 +75,25 @@ def _plain(plugin: Plugin) -> dict[str, Any]:
 @guarded
 def describe(
     context: typer.Context,
-    kind: Annotated[str, typer.Argument(help="model, energy, relaxer, rule, cost, dataset, backend, recipe, trainer")],
+    kind: Annotated[
+        str, typer.Argument(help="model, energy, relaxer, rule, cost, dataset, backend, recipe, suite, trainer")
+    ],
     name: Annotated[str, typer.Argument(help="Name of the component; nothing for the trainer.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Show what a component does, its options with default, range and unit, and where it comes from."""
     registry: Registry = context.obj
-    if kind not in (*KINDS, "recipe", TRAINER):
-        raise UsageError(
-            f"no kind is called '{kind}'", origin="KIND", advice=did_you_mean(kind, [*KINDS, "recipe", TRAINER])
-        )
+    known = (*KINDS, *FILES, TRAINER)
+    if kind not in known:
+        raise UsageError(f"no kind is called '{kind}'", origin="KIND", advice=did_you_mean(kind, known))
     if kind == TRAINER:
         _show(kind, Component("trainer", TRAINER_TARGET), _trainer_class(), as_json)
         return
     if not name:
         raise UsageError(f"which {kind}?", origin="NAME", advice=did_you_mean("", registry.names(kind)))
     component = registry.find(kind, name, f"eb describe {kind} {name}")
-    if kind == "recipe":
-        text = recipe_text(component)
+    if kind in FILES:
+        text = packaged_text(kind, component)
         print_json({"name": name, "target": component.target, "toml": text}) if as_json else out.print(paragraphs(text))
         return
     _show(kind, component, registry.load(kind, component), as_json)

@@ -6,7 +6,7 @@ Not installed, broken, disabled, incompatible, in conflict and misspelt are diff
 import importlib
 import os
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import EntryPoint
 from typing import Any, Final
@@ -19,7 +19,7 @@ from eb_core.registry.errors import Fault, PluginError, UsageError, did_you_mean
 from eb_core.registry.foreign import foreign
 from eb_core.registry.options import option_types
 from eb_core.registry.plugin_filter import PluginFilter, canonical
-from eb_core.registry.providers import PROVIDERS
+from eb_core.registry.suites import Suite, read_suite
 from eb_core.registry.wording import shown, told
 
 PREFER_VARIABLE: Final = "EB_PLUGINS_PREFER"
@@ -142,6 +142,27 @@ class Registry:
             )
         raise self._missing(kind, name, origin)
 
+    @cached_property
+    def suites(self) -> Mapping[str, Suite]:
+        """Every suite by its name: those of preferred packages first, then in order of discovery.
+
+        Raises:
+            PluginError: the file of one cannot be read.
+        """
+        offers = sorted(self.offers("suite"), key=lambda offer: self._rank(offer.plugin))
+        return {offer.qualified: read_suite(offer.component) for offer in offers}
+
+    def default(self, kind: str) -> tuple[str, str] | None:
+        """What a run uses where nobody names a component of this kind, and the suite that says so; or None."""
+        return next(((suite.defaults[kind], one) for one, suite in self.suites.items() if kind in suite.defaults), None)
+
+    def _provider(self, kind: str, name: str) -> str:
+        return next((suite.brings[kind, name] for suite in self.suites.values() if (kind, name) in suite.brings), "")
+
+    def _rank(self, plugin: Plugin) -> int:
+        own = canonical(plugin.distribution)
+        return next((at for at, name in enumerate(self._prefer) if canonical(name) == own), len(self._prefer))
+
     def knows(self, kind: str, component: Component) -> bool:
         """Whether an installed package has put the code of this component on offer."""
         targets = {offer.component.target for offer in self.offers(kind)}
@@ -149,7 +170,7 @@ class Registry:
 
     def _missing(self, kind: str, name: str, origin: str) -> UsageError | PluginError:
         stated = name.partition(":")[0] if ":" in name else ""
-        provider = stated or PROVIDERS.get((kind, name), "")
+        provider = stated or self._provider(kind, name)
         owners = self._from(provider)
         for plugin in owners:
             if plugin.status != "ok":

@@ -35,9 +35,13 @@ HOOKS: Final[Mapping[str, str]] = MappingProxyType(
         "eb_datasets": "dataset",
         "eb_backends": "backend",
         "eb_recipes": "recipe",
+        "eb_suites": "suite",
     }
 )
 """Each collecting hook and the kind of record that it returns."""
+
+FILES: Final = ("recipe", "suite")
+"""Kinds whose target is a file."""
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _CLASS_TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
@@ -50,7 +54,7 @@ class Component:
 
     Args:
         name: lower-case words joined by hyphens, such as `"c-ep"`.
-        target: `"package.module:Class"`; for a recipe `"package:path/inside/it.toml"`.
+        target: `"package.module:Class"`; for a recipe or a suite `"package:path/inside/it.toml"`.
         summary: one line for `eb list-plugins`.
         preset: option values that this name stands for. `c-ep` is `ep` with `{"variant": "centered"}`,
             so one class serves many names.
@@ -71,7 +75,7 @@ class Component:
         if not _NAME.fullmatch(self.name):
             return f"name {shown(self.name)} must be lower-case words joined by hyphens"
         pattern, shape = (
-            (_FILE_TARGET, "package:path.toml") if kind == "recipe" else (_CLASS_TARGET, "package.module:Class")
+            (_FILE_TARGET, "package:path.toml") if kind in FILES else (_CLASS_TARGET, "package.module:Class")
         )
         if not pattern.fullmatch(self.target):
             return f"target {shown(self.target)} of {shown(self.name)} must look like '{shape}'"

@@ -100,6 +100,16 @@ def eb_backends() -> Sequence[Component]:  # type: ignore[empty-body]
 
 
 @hookspec
+def eb_suites() -> Sequence[Component]:  # type: ignore[empty-body]
+    """Packages that belong together, with the defaults of a run; each target is `"package:path.toml"`.
+
+    @hookimpl
+    def eb_suites():
+        return [Component("eb-suite", "eb_suite:suite.toml", "the built-in plugins")]
+    """
+
+
+@hookspec
 def eb_recipes() -> Sequence[Component]:  # type: ignore[empty-body]
     """Recipe files over all kinds; each target is `"package:path.toml"` inside the package.
 

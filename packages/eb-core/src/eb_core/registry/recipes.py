@@ -12,10 +12,8 @@ beta = 0.2
 epochs = 10
 """
 
-import importlib.resources
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
@@ -24,28 +22,14 @@ import tomli_w
 
 from eb_core.registry.catalog import Registry
 from eb_core.registry.commands import command
-from eb_core.registry.component import KINDS, Component
-from eb_core.registry.errors import SHOWN, Fault, PluginError, UsageError, did_you_mean
-from eb_core.registry.foreign import foreign
+from eb_core.registry.component import KINDS
+from eb_core.registry.errors import SHOWN, Fault, UsageError, did_you_mean
 from eb_core.registry.options import default_of
-from eb_core.registry.wording import told
+from eb_core.registry.suites import packaged_text
 
 TRAINER: Final = "trainer"
 TRAINER_TARGET: Final = "eb_core.training.settings:TrainerSettings"
 SECTIONS: Final = (*KINDS, TRAINER)
-
-BUILT_IN: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "model": "mlp",
-        "energy": "hopfield",
-        "relaxer": "hopfield",
-        "rule": "c-ep",
-        "cost": "squared-error",
-        "dataset": "digits",
-        "backend": "simulator",
-    }
-)
-"""What a run uses where neither a recipe nor the command names a component."""
 
 LARGEST_FILE: Final = 1_000_000
 """No recipe file is larger than that, in bytes."""
@@ -147,7 +131,7 @@ def read_recipe(registry: Registry, name: str, *, trust: bool = False, typed: Se
         vouch = "" if trust else f"{command(*typed, '--recipe', name, '--trust')} (in Python: trust=True)"
         return parse_recipe(read_text(Path(name), f"--recipe {name}"), name, vouch)
     component = registry.find("recipe", name, f"--recipe {name}")
-    return parse_recipe(recipe_text(component), f"recipe '{name}'", "")
+    return parse_recipe(packaged_text("recipe", component), f"recipe '{name}'", "")
 
 
 def read_text(path: Path, origin: str, advice: str = "check the path") -> str:
@@ -164,26 +148,6 @@ def read_text(path: Path, origin: str, advice: str = "check the path") -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a path that holds a NUL
         raise UsageError(f"recipe file cannot be read: {error}", origin=origin, advice=advice) from None
-
-
-def recipe_text(component: Component) -> str:
-    """The TOML of a recipe that a package brings.
-
-    Raises:
-        PluginError: the package does not hold the file that it registered.
-    """
-    package, _, inside = component.target.partition(":")
-    try:
-        with foreign(f"recipe '{component.name}' ({package})"):
-            return importlib.resources.files(package).joinpath(inside).read_text(encoding="utf-8")
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        raise PluginError(
-            f"recipe '{component.name}' cannot be read: {told(error)}",
-            origin=component.target,
-            advice="mend the package",
-        ) from error
 
 
 def parse_recipe(text: str, origin: str, vouch: str = VOUCH) -> Layer:

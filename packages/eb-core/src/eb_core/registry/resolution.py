@@ -14,7 +14,6 @@ from eb_core.registry.component import KINDS, Component
 from eb_core.registry.errors import EbError, Fault, PluginError, UsageError, gathered, raise_together
 from eb_core.registry.options import default_of, fields, structure
 from eb_core.registry.recipes import (
-    BUILT_IN,
     SECTIONS,
     TRAINER,
     TRAINER_TARGET,
@@ -38,8 +37,7 @@ def resolve_layers(
     Raises:
         PluginError: a named component belongs to a plugin that cannot be used; with all other faults.
     """
-    built_in = Layer({kind: {"name": (name, "built-in default")} for kind, name in BUILT_IN.items()})
-    stack = [built_in, *_default_recipe(registry, layers), *layers]
+    stack = [_suite_defaults(registry), *_default_recipe(registry, layers), *layers]
     faults: list[Fault] = []
     sections: dict[str, Section] = {}
     notes: list[str] = []
@@ -59,11 +57,20 @@ def resolve_layers(
     return Configuration(sections, tuple(notes), ("--trust",) if doubtful else ()), faults
 
 
+def _suite_defaults(registry: Registry) -> Layer:
+    """What the installed suites use by default."""
+    defaults = {kind: registry.default(kind) for kind in KINDS}
+    return Layer({kind: {"name": (one[0], f"default of {one[1]}")} for kind, one in defaults.items() if one})
+
+
 def _default_recipe(registry: Registry, layers: Sequence[Layer]) -> list[Layer]:
     """The recipe that the chosen model names, unless a recipe or an instance settles the matter."""
     if any("model" in layer.instances or (layer.is_recipe and layer.name_of("model")) for layer in layers):
         return []
-    model = next((name for layer in reversed(layers) if (name := layer.name_of("model"))), BUILT_IN["model"])
+    named = [*layers[::-1], _suite_defaults(registry)]
+    model = next((name for layer in named if (name := layer.name_of("model"))), None)
+    if model is None:
+        return []
     try:
         recipe = registry.recipe_of(registry.find("model", model))
     except (UsageError, PluginError):
@@ -121,7 +128,13 @@ def _overlay(registry: Registry, stack: Sequence[Layer], kind: str, notes: list[
     """
     said = [dict(layer.sections.get(kind, {})) for layer in stack]
     unasked = {origin for layer in stack if layer.is_default for _, origin in layer.sections.get(kind, {}).values()}
-    last = max(index for index, given in enumerate(said) if "name" in given)
+    last = max((index for index, given in enumerate(said) if "name" in given), default=None)
+    if last is None:
+        known = registry.names(kind)
+        raise UsageError(
+            f"no {kind} is named, and no installed suite has a default",
+            advice=f"name one: {', '.join(known)}" if known else f"install a package that brings a {kind}",
+        )
     component: Component | None = None
     label, values = "", Values()
     for index, (given, layer) in enumerate(zip(said, stack, strict=True)):
@@ -151,7 +164,7 @@ def _overlay(registry: Registry, stack: Sequence[Layer], kind: str, notes: list[
             component, label = chosen, name
             values |= {key: (value, f"preset '{name}'") for key, value in (chosen.preset if chosen else {}).items()}
         values |= given
-    assert component is not None, "the built-in layer names every kind"
+    assert component is not None, "the last layer that names one sets it"
     return component, label, values
 
 

@@ -130,7 +130,9 @@ class Relaxer(ABC):
         """Why this dynamics cannot run on that physics, or None: `why_not`, after what holds for every dynamics."""
         if self.needs_force and not energy.differentiable:
             kind = type(energy).__name__
-            return f"it follows a force, and units of {kind} have none: use a relaxer that minimises units, or a sampler"
+            return (
+                f"it follows a force, and units of {kind} have none: use a relaxer that minimises units, or a sampler"
+            )
         return self.why_not(energy)
 
     def why_not(self, energy: Energy) -> str | None:
