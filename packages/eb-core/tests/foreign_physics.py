@@ -22,6 +22,7 @@ from eb_core import (
     Problem,
     Rule,
     Session,
+    Spins,
     State,
     Workspace,
     configurable,
@@ -123,8 +124,40 @@ class Springs(Energy):
 
 
 @configurable
+class SpinGlass(Energy):
+    """Spins +-1 without self-energy: the squared error is a field beta y on them."""
+
+    def why_not(self, network: Network) -> str | None:
+        bent = any(not edge.linear for edge in network.wires if edge.pre != network.input)
+        return "a maximum of fields bounds nothing where spins may be negative" if bent else None
+
+    def domain(self, layer: Layer) -> Domain:
+        return Spins()
+
+    def self_energy(self, layer: Layer, s: Tensor) -> Tensor:
+        return torch.zeros_like(s)
+
+    def minimize_unit(self, layer: Layer, field: Tensor, s: Tensor, curvature: Tensor | None = None) -> Tensor:
+        """The sign of the field; where there is none, a spin stays."""
+        return torch.where(field[0] == 0, s, torch.where(field[0] < 0, -1.0, 1.0).to(s))
+
+    @property
+    def readout_range(self) -> tuple[float, float]:
+        return -1.0, 1.0
+
+    @property
+    def output_curvature(self) -> float:
+        return float("inf")
+
+    def rest(self, layer: Layer, batch: int, like: Tensor) -> Tensor:
+        return like.new_ones(batch, *layer.shape)
+
+
+@configurable
 class Descent(IterativeRelaxer):
     """Block minimisation, for every energy."""
+
+    needs_force = False
 
     def sweep(self, work: Workspace) -> None:
         for layer in work.order():

@@ -1,24 +1,118 @@
 """This package alone: its energy and relaxers keep the promises of their contracts."""
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
 
-from eb_core import Layer, Registry, Relaxer, Workspace
-from eb_core.testing import check_energy, check_relaxer, check_settles, random_state
+from eb_core import (
+    Conv,
+    Dense,
+    Layer,
+    Model,
+    Network,
+    Registry,
+    Relaxer,
+    UsageError,
+    Workspace,
+    configurable,
+    make_network,
+)
+from eb_core.testing import check_energy, check_relaxer, check_settles, random_network, random_state
 from eb_core.testing.problems import all_phases
 from eb_dynamics_hopfield.block import Hopfield
 from eb_dynamics_hopfield.energy import HopfieldEnergy
 from eb_dynamics_hopfield.flow import GradientFlow
 from eb_dynamics_hopfield.fused import FusedSweep
+from eb_dynamics_hopfield.graded import GradedHopfield
 from eb_dynamics_hopfield.synchronous import HopfieldSync
 
 RELAXERS = [Hopfield(), Hopfield(order="forward", nudge="iterated"), HopfieldSync(nudge="iterated"), GradientFlow()]
-OUTPUT = Layer("output", (1,), "output")
+HIDDEN, OUTPUT = Layer("hidden", (1,)), Layer("output", (1,), "output")
+
+
+def hardsigmoid(field: Tensor) -> Tensor:
+    return field.clamp(0, 1)
+
+
+@configurable
+class _Pooled(Model):
+    def build(self, input_shape: tuple[int, ...], outputs: int) -> Network:
+        first = Conv("input", "a", input_shape, 2)
+        second = Conv("a", "b", first.post_shape, 2)
+        last = Dense("b", "output", second.post_shape, (outputs,))
+        layers = [("input", input_shape), ("a", first.post_shape), ("b", second.post_shape), ("output", (outputs,))]
+        return Network(layers, [first, second, last])
 
 
 @pytest.mark.parametrize("output", ["linear", "boxed"])
-def test_the_energy_keeps_its_promises_with_a_linear_and_a_boxed_output(output: str) -> None:
-    assert check_energy(HopfieldEnergy(output=output)) == 72  # type: ignore[arg-type]
+@pytest.mark.parametrize(("activation", "phases"), [("hard-sigmoid", 72), ("relu", 72), ("hard-tanh", 63)])
+def test_the_energy_keeps_its_promises_with_every_activation_and_output(
+    activation: Any, phases: int, output: Any
+) -> None:
+    energy = HopfieldEnergy(activation=activation, output=output)
+    assert check_energy(energy) == phases
+    fused = [Hopfield(steps=7, nudged_steps=7, order="forward"), Hopfield(nudge="iterated", steps=5, nudged_steps=5)]
+    for relaxer in fused:
+        assert check_relaxer(relaxer, energy) == phases
+
+
+@pytest.mark.parametrize(
+    ("activation", "response"), [("hard-sigmoid", hardsigmoid), ("relu", F.relu), ("hard-tanh", F.hardtanh)]
+)
+def test_a_unit_at_its_minimum_is_the_activation_of_its_field(activation: Any, response: Any) -> None:
+    field = torch.linspace(-4, 4, 81, dtype=torch.float64).view(1, 1, -1)
+    energy = HopfieldEnergy(activation=activation)
+    torch.testing.assert_close(energy.minimize_unit(HIDDEN, field, torch.zeros(1, 81)), response(field[0]))
+
+
+@pytest.mark.parametrize(("activation", "phases"), [("softplus", 72), ("sigmoid", 72), ("tanh", 63)])
+def test_the_graded_energy_keeps_its_promises_with_every_activation(activation: Any, phases: int) -> None:
+    energy = GradedHopfield(activation=activation)
+    assert check_energy(energy) == phases
+    assert check_relaxer(Hopfield(steps=7, nudged_steps=7), energy) == phases
+
+
+@pytest.mark.parametrize("activation", ["softplus", "sigmoid", "tanh"])
+def test_the_graded_self_energy_is_the_integral_of_the_inverse_activation(activation: Any) -> None:
+    energy, s = GradedHopfield(activation=activation), torch.linspace(-6, 6, 25, dtype=torch.float64)
+    u = energy.encode(HIDDEN, s)[0]
+    inverse = {
+        "softplus": lambda u: (u.exp() - 1).log(),
+        "sigmoid": torch.logit,
+        "tanh": torch.atanh,
+    }[activation]
+    nodes, weights = (torch.tensor(values) for values in np.polynomial.legendre.leggauss(60))
+    for i in range(24):  # between two neighbours, by Gauss-Legendre quadrature
+        middle, half = (u[i + 1] + u[i]) / 2, (u[i + 1] - u[i]) / 2
+        area = (inverse(middle + half * nodes) * weights).sum() * half
+        own = energy.self_energy(HIDDEN, s[i : i + 2]).diff()
+        assert float(own - area) == pytest.approx(0, abs=1e-12)
+
+
+def test_a_relu_net_whose_states_may_grow_without_end_is_warned_of() -> None:
+    calm, wild = (random_network(HopfieldEnergy(), coupling=norm) for norm in (0.9, 1.2))
+    assert HopfieldEnergy(activation="relu").notices(calm) == ()
+    assert "coupling norm 1.2" in HopfieldEnergy(activation="relu").notices(wild)[0]
+    assert HopfieldEnergy().notices(wild) == ()
+
+
+def test_negative_units_refuse_max_pooling() -> None:
+    for energy in (HopfieldEnergy(activation="hard-tanh"), GradedHopfield(activation="tanh")):
+        with pytest.raises(UsageError, match="a maximum of fields bounds nothing"):
+            make_network(_Pooled(), energy, (1, 8, 8), 3, generator=torch.Generator().manual_seed(0))
+
+
+def test_gradient_flow_warns_where_self_terms_make_units_too_stiff_for_its_step() -> None:
+    energy, network = HopfieldEnergy(), random_network(HopfieldEnergy(), "resistive")
+    assert GradientFlow().notices(network, energy) == ()
+    with torch.no_grad():
+        for edge in network.wires:
+            edge.weight.mul_(5)
+    assert "Lower dt" in GradientFlow().notices(network, energy)[0]
 
 
 @pytest.mark.parametrize("relaxer", RELAXERS, ids=repr)

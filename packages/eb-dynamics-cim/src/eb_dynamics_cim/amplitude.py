@@ -8,7 +8,7 @@ rise linearly from 0 to the energy's p and then holds it, so that every phase en
 
     p(k) = p min(k / K, 1),   K = floor(ramp * steps)
 
-A step is stable while dt (1 - p + 3 max x^2 + |beta| + coupling norm) < 2, with max x <= 1.
+A step is stable while dt (1 - p + 3 max x^2 + |beta| + coupling norm + self-terms of edges) < 2, with max x <= 1.
 """
 
 from collections.abc import Sequence
@@ -111,7 +111,7 @@ class AmplitudeDynamics(WithinPhase):
         found = []
         if all(edge.linear for edge in network.wires if edge.pre != network.input):
             norm = coupling_norm(network)
-            stiffest = energy.stiffness + 3 + norm
+            stiffest = energy.stiffness + 3 + norm + network.largest_self_term()
             if self.dt * stiffest >= 2:
                 found.append(
                     f"dt = {self.dt:g} is not below 2 / (4 - p + coupling norm) = {2 / stiffest:.3g}: units near 1 may "

@@ -54,6 +54,11 @@ class HopfieldEnergy(Energy):
         """P(g / (1 + a)): the exact minimum of 1/2 s^2 - g s + 1/2 a s^2 in the domain."""
         return self.domain(layer).project(field[0] if curvature is None else field[0] / (1 + curvature[0]))
 
+    def why_not(self, network: Network) -> str | None:
+        if self.activation != "hard-tanh" or all(edge.linear for edge in network.wires if edge.pre != network.input):
+            return None
+        return "a maximum of fields bounds nothing where units may be negative: use average pooling, or hard-sigmoid"
+
     def notices(self, network: Network) -> Sequence[str]:
         """Says where units without upper wall may run away: a coupling norm of 1 and more."""
         if self.activation != "relu" or not all(edge.linear for edge in network.wires if edge.pre != network.input):

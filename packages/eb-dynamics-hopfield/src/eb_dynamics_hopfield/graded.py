@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from eb_core import Domain, Energy, Layer, Line, configurable, option
+from eb_core import Domain, Energy, Layer, Line, Network, configurable, option
 from eb_dynamics_hopfield.dilogarithm import softplus_integral
 
 Function = Callable[[Tensor], Tensor]
@@ -75,6 +75,11 @@ class GradedHopfield(Energy):
     def force(self, layer: Layer, s: Tensor, field: Tensor) -> Tensor:
         """rho'(s) (g - s)."""
         return self.pull(layer, s, field - s)
+
+    def why_not(self, network: Network) -> str | None:
+        if self.activation != "tanh" or all(edge.linear for edge in network.wires if edge.pre != network.input):
+            return None
+        return "a maximum of fields bounds nothing where units may be negative: use average pooling, or sigmoid"
 
     def minimize_unit(self, layer: Layer, field: Tensor, s: Tensor, curvature: Tensor | None = None) -> Tensor:
         """s = g - a rho(s): for a = 0, and at the output, in one step.

@@ -165,6 +165,7 @@ class Workspace:
         for unit in range(layer.size):
             turn = first.index_fill(0, torch.tensor(unit), True).view(layer.shape).to(s.device)
             new = torch.where(turn, self.energy.minimize_unit(layer, field, s, bend), s)
+            new = self.problem.hold(layer.name, new)
             change = (self.energy.encode(layer, new) - self.energy.encode(layer, s)).flatten(0, 1)
             for edge in edges:
                 field = field + self._by_channel(edge.pullback(change, edge.drive(change)))

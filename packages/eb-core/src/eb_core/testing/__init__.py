@@ -14,7 +14,7 @@ from eb_core.testing.cost_checks import check_cost
 from eb_core.testing.edge_checks import check_edge
 from eb_core.testing.energy_checks import check_energy
 from eb_core.testing.nets import coupling_norm, random_network
-from eb_core.testing.problems import all_phases, free_problem, random_state, residual_by_autograd
+from eb_core.testing.problems import all_phases, free_problem, random_state, residual_by_definition
 from eb_core.testing.relaxer_checks import check_relaxer, check_settles
 from eb_core.testing.rule_checks import check_rule
 from eb_core.testing.verdict import ConformanceError
@@ -35,5 +35,5 @@ __all__ = [
     "free_problem",
     "random_network",
     "random_state",
-    "residual_by_autograd",
+    "residual_by_definition",
 ]

@@ -1,11 +1,14 @@
-"""What every energy promises: its force is minus the derivative of its energy, and a unit never climbs."""
+"""What every energy promises: its force is minus the derivative of its energy, and a unit never climbs.
+
+Spins have no force: their field says by how much the energy falls if one of them turns.
+"""
 
 import torch
 
 from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
 from eb_core.settling.workspace import Workspace
-from eb_core.testing.problems import all_phases, random_state, residual_by_autograd
+from eb_core.testing.problems import all_phases, random_state, residual_by_definition
 from eb_core.testing.verdict import global_random_state_untouched, require, require_close
 from eb_core.things.energy import Energy
 
@@ -16,8 +19,8 @@ CLIMB = 1e-12
 def check_energy(energy: Energy) -> int:
     """Check an energy on random nets in every phase; returns the number of phases checked.
 
-    * force = -dF/ds by autograd, nudge included, for every layer;
-    * the residual is max |P(s - dF/ds) - s|;
+    * force = -dF/ds by autograd, nudge included, for every layer; without derivative: a spin turns where F falls;
+    * the residual is max |P(s - dF/ds) - s|, and 0 for spins none of which would turn; measured energies are E;
     * `minimize_unit` never increases F, in any layer and from any state;
     * domains are idempotent, rest states lie in them, the output curvature is a lower bound;
     * nothing draws from a global generator.
@@ -31,8 +34,11 @@ def check_energy(energy: Energy) -> int:
             reason = energy.why_not(problem.network)
             require(reason is None, f"dense nets are supported ({reason})", where)
             state = random_state(problem, seed=3)
-            _check_forces(problem, state, where)
+            if energy.differentiable:
+                _check_forces(problem, state, where)
+            _check_measures(problem, state, where)
             _check_descent(problem, state, where)
+            _check_descent(problem, random_state(problem, seed=4, low=-1.3), f"{where}, states of either sign")
             _check_domains(problem, state, where)
             count += 1
     return count
@@ -48,7 +54,15 @@ def _check_forces(problem: Problem, state: State, where: str) -> None:
         force = problem.hold(layer.name, work.force(layer.name)) if layer.name not in problem.clamps else None
         if force is not None:
             require_close(force, -gradient, f"force on {layer.name} = -dF/ds", where)
-    require_close(work.residual(), residual_by_autograd(problem, state), "residual = max |P(s - dF/ds) - s|", where)
+
+
+@torch.no_grad()
+def _check_measures(problem: Problem, state: State, where: str) -> None:
+    residual, total = Workspace(problem, state).measure()
+    require_close(total, problem.total_energy(state), "the measured energy is E", where)
+    with torch.enable_grad():
+        expected = residual_by_definition(problem, state)
+    require_close(residual, expected, "residual = max |P(s - dF/ds) - s|, or whether a spin would turn", where)
 
 
 def _check_descent(problem: Problem, state: State, where: str) -> None:
@@ -73,6 +87,8 @@ def _check_domains(problem: Problem, state: State, where: str) -> None:
             require_close(domain.project(rest[layer.name]), rest[layer.name], "rest lies in the domain", where)
         require(float(domain.distance(once, once).abs().max()) == 0, "a state is at distance 0 from itself", where)
     output = problem.network.layers[problem.network.output]
+    if not energy.domain(output).differentiable:
+        return
     s = state[output.name].clone().requires_grad_()
     slope = torch.autograd.grad(energy.self_energy(output, s).sum(), s, create_graph=True)[0]
     require_close(slope.detach(), energy.self_derivative(output, s).detach(), "self' = d self / ds", where)

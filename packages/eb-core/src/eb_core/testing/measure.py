@@ -20,7 +20,7 @@ from eb_core.registry.options import evolve
 from eb_core.settling.iterative import IterativeRelaxer
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxation, Relaxer
-from eb_core.testing.problems import labels_of, random_state, residual_by_autograd
+from eb_core.testing.problems import labels_of, random_state, residual_by_definition
 from eb_core.testing.well_conditioned import Nets, nets
 from eb_core.things.cost import Cost
 from eb_core.things.energy import Energy
@@ -77,7 +77,7 @@ def measure_relaxer(name: str, relaxer: Relaxer, energy: Energy, problems: Nets 
             found.append(Finding(subject, net, f"refused: {unfit}", math.nan))
             continue
         _, end = settle_amply(relaxer, problem)
-        stationary = float(residual_by_autograd(problem, end.state).max())
+        stationary = float(residual_by_definition(problem, end.state).max())
         found.append(_judged(subject, net, "residual by autograd", stationary, STATIONARY))
         gap = abs(float(end.residual.max()) - stationary)
         found.append(_judged(subject, net, "residual it reports, error", gap, STATIONARY))

@@ -55,19 +55,22 @@ def all_phases(energy: Energy, seed: int = 0) -> Iterator[tuple[str, Problem]]:
         yield f"{shape}, half of a layer clamped", free.clamped({hidden: states[hidden]}, {hidden: mask})
 
 
-def random_state(problem: Problem, seed: int = 0) -> State:
-    """Random states inside the domain of every layer, clamped units at their values."""
+def random_state(problem: Problem, seed: int = 0, *, low: float = -0.2, high: float = 1.3) -> State:
+    """States drawn from [low, high] and projected on to the domain of every layer, clamped units at their values."""
     generator = torch.Generator().manual_seed(seed)
     units = {}
     for layer in problem.network.unit_layers:
         noise = torch.rand(problem.batch, *layer.shape, generator=generator, dtype=problem.x.dtype)
-        spread = problem.energy.domain(layer).project(1.5 * noise - 0.2)
+        spread = problem.energy.domain(layer).project((high - low) * noise + low)
         units[layer.name] = problem.hold(layer.name, spread)
     return State(units)
 
 
-def residual_by_autograd(problem: Problem, state: State) -> Tensor:
-    """max |P(s - dF/ds) - s| with dF/ds from autograd of `Problem.objective`, (B,)."""
+def residual_by_definition(problem: Problem, state: State) -> Tensor:
+    """max |P(s - dF/ds) - s| with dF/ds from autograd of `Problem.objective`, (B,); for spins see `flip_gains`."""
+    if not problem.energy.differentiable:
+        gains = torch.cat([gain.flatten(1) for gain in flip_gains(problem, state).values()], dim=1)
+        return 2.0 * (gains.amax(1) > 0)
     units = {name: value.detach().clone().requires_grad_() for name, value in state.units.items()}
     objective = problem.objective(State(units)).sum()
     gradients = torch.autograd.grad(objective, list(units.values()), allow_unused=True)
@@ -78,3 +81,20 @@ def residual_by_autograd(problem: Problem, state: State) -> Tensor:
         moved = problem.energy.domain(problem.network.layers[name]).project(value - gradient)
         largest = torch.maximum(largest, (problem.hold(name, moved) - value).abs().flatten(1).amax(1))
     return largest.detach()
+
+
+@torch.no_grad()
+def flip_gains(problem: Problem, state: State) -> dict[str, Tensor]:
+    """By how much F falls if a spin turns and no other one does, by layer, (B, *shape); 0 for clamped units."""
+    before = problem.objective(state)
+    gains = {}
+    for layer in problem.free_layers:
+        s = state[layer.name]
+        gain = torch.zeros_like(s).flatten(1)
+        for unit in range(layer.size):
+            turned = s.flatten(1).clone()
+            turned[:, unit] *= -1
+            held = problem.hold(layer.name, turned.view_as(s))
+            gain[:, unit] = before - problem.objective(State({**state.units, layer.name: held}))
+        gains[layer.name] = gain.view_as(s)
+    return gains

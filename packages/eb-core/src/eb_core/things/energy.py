@@ -57,6 +57,8 @@ class Energy(ABC):
         with torch.enable_grad():
             state = s if s.requires_grad else s.detach().requires_grad_()
             energy = self.self_energy(layer, state).sum()
+            if not energy.requires_grad:
+                return torch.zeros_like(s)
             (slope,) = torch.autograd.grad(energy, state, create_graph=recorded, materialize_grads=True)
         return slope
 

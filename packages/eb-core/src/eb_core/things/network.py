@@ -124,10 +124,26 @@ class Network(nn.Module):
         return total
 
     @torch.no_grad()
+    def largest_self_term(self) -> float:
+        """The largest a of all units that settle, 0 where no edge has a self-term."""
+        bends = [bend for layer in self.unit_layers if (bend := self.curvature(layer.name)) is not None]
+        return max((float(bend.max()) for bend in bends), default=0.0)
+
+    @torch.no_grad()
     def project_(self) -> None:
         """Put all parameters of edges to the nearest values that the edges allow; called after every update."""
         for edge in self._wires:
             edge.project_()
+
+    @torch.no_grad()
+    def outside(self) -> list[str]:
+        """Names of the parameters that `project_` would change; they are left as they are."""
+        kept = {name: value.clone() for name, value in self._parameters_by_name.items()}
+        self.project_()
+        changed = [name for name, value in self._parameters_by_name.items() if not torch.equal(value, kept[name])]
+        for name in changed:
+            self._parameters_by_name[name].copy_(kept[name])
+        return changed
 
     @property
     def version(self) -> int:

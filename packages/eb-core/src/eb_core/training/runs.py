@@ -26,6 +26,7 @@ from torch import Tensor
 
 from eb_core.registry import Configuration, Registry, RunError, UsageError
 from eb_core.registry.commands import command
+from eb_core.things.network import Network
 from eb_core.training.finite import all_finite
 from eb_core.training.lock import LOCK, held
 from eb_core.training.manifest import (
@@ -235,11 +236,12 @@ def machine() -> dict[str, Any]:
     }
 
 
-def read_weights(path: Path, network: torch.nn.Module) -> None:
+def read_weights(path: Path, network: Network) -> None:
     """Load the weights of a run directory into `network`.
 
     Raises:
-        UsageError: the file is missing, damaged, not the one that the run wrote, not finite, or of another network.
+        UsageError: the file is missing, damaged, not the one that the run wrote, not finite, of another
+            network, or outside what its edges allow.
     """
     file, wanted = path / WEIGHTS, read_manifest(path).get("weights")
     try:
@@ -249,6 +251,9 @@ def read_weights(path: Path, network: torch.nn.Module) -> None:
         if not all_finite(sealed.tensors.values()):
             raise ValueError("are not finite")
         network.load_state_dict(dict(sealed.tensors))
+        outside = network.outside()
+        if outside:
+            raise ValueError(f"{', '.join(outside)} hold values that the edge does not allow")
     except FileNotFoundError as error:
         raise UsageError(f"no weights: {error}", origin=str(path), advice="the run may have been killed") from None
     except (ValueError, RuntimeError) as error:

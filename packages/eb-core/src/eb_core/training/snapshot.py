@@ -102,7 +102,11 @@ def _restore(trainer: Trainer, checkpoint: Checkpoint, origin: Path) -> None:
         _check_shapes(_shapes(units), {one.name: (count, *one.shape) for one in trainer.network.unit_layers}, origin)
         if any(value.shape[:1] != (count,) for value in groups.get("carry.memory", {}).values()):
             raise ValueError(f"the memory of the dynamics is not of {count} samples")
-    trainer.network.load_state_dict(groups["weights"])
+    for weights in (groups[name] for name in ("kept", "weights") if name in groups):
+        trainer.network.load_state_dict(weights)
+        outside = trainer.network.outside()
+        if outside:
+            raise ValueError(f"{', '.join(outside)}: values that the edge does not allow")
     trainer.kept = groups.get("kept", {})
     state = _optimiser_state(trainer, checkpoint)
     trainer.optimiser.load_state_dict({**trainer.optimiser.state_dict(), "state": state})
