@@ -21,7 +21,7 @@ from .things.conv import Conv as Conv
 from .things.cost import Cost as Cost
 from .things.data import Data as Data, Dataset as Dataset, Split as Split
 from .things.dense import Dense as Dense
-from .things.domain import Box as Box, Circle as Circle, Domain as Domain, Line as Line, Spins as Spins
+from .things.domain import Box as Box, Boxes as Boxes, Circle as Circle, Domain as Domain, Line as Line, Spins as Spins
 from .things.edge import Edge as Edge
 from .things.energy import Energy as Energy
 from .things.network import Layer as Layer, Model as Model, Network as Network

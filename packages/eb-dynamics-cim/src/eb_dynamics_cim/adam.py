@@ -18,7 +18,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from eb_core import Box, Energy, Layer, Line, Problem, Workspace, configurable, option
+from eb_core import Circle, Energy, Problem, Workspace, configurable, option
+from eb_core.things.energy import KINDS
 from eb_dynamics_cim.within_phase import WithinPhase
 
 _TAKEN, _FIRST, _SECOND = "adam.iterations", "adam.first.", "adam.second."
@@ -96,8 +97,7 @@ class Adam(WithinPhase):
         return new
 
     def why_not(self, energy: Energy) -> str | None:
-        ends = (Layer("hidden", (1,), "hidden"), Layer("output", (1,), "output"))
-        if all(isinstance(energy.domain(layer), Box | Line) for layer in ends):
+        if not any(isinstance(energy.domain(layer), Circle) for layer in KINDS):
             return None
         return (
             "its units are phases: steps of up to lr radians cross from one basin to the next, so that a nudged state "

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from eb_core import Box, Dense, Energy, SquaredError, Workspace
+from eb_core import Box, Dense, Energy, Line, SquaredError, Workspace
 from eb_dynamics_csb.pace import Pace
 
 
@@ -40,6 +40,7 @@ class FusedMotion:
             torch.is_grad_enabled()
             or not _is_quadratic(work)
             or (nudge is not None and type(nudge.cost) is not SquaredError)
+            or any(type(work.energy.domain(layer)) not in (Box, Line) for layer in work.layers.values())
             or any(clamp.mask is not None for clamp in work.problem.clamps.values())
             or any(len(layer.shape) != 1 for layer in work.problem.network.unit_layers)
             or any(type(edge) is not Dense for edge in work.problem.network.wires)

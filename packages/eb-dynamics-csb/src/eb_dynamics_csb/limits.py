@@ -3,7 +3,7 @@
 from eb_core import Energy, Network, Problem, UsageError
 from eb_core.settling.coupling import coupling_norm
 from eb_dynamics_csb.pace import Pace
-from eb_dynamics_csb.stability import Update, largest_sigma, unit_curvature, used
+from eb_dynamics_csb.stability import Update, largest_sigma, unit_curvature, unit_of, used
 
 
 def check_options(dt: float, gamma: float) -> None:
@@ -52,14 +52,15 @@ def notice(network: Network, energy: Energy, update: Update, pace: Pace) -> str 
     assert isinstance(pace.h, float)
     assert isinstance(pace.mu, float)
     curvature = unit_curvature(energy)
-    h, sigma = pace.h * curvature, coupling_norm(network, curvature=curvature)
+    h, sigma = pace.h * unit_of(curvature), coupling_norm(network, curvature=curvature)
     if used(update, h, pace.mu, sigma) < 1 and (update == "sequential" or sigma < 1):
         return None
     limit = largest_sigma(update, h, pace.mu)
     if limit <= 0:
         return f"csb: dt^2 = {pace.h:.3g} is too large for units of curvature {curvature:.3g}: lower dt"
+    allowed, present = limit * unit_of(curvature), sigma * unit_of(curvature)
     return (
         f"csb, {update}: this dt and gamma settle while the coupling norm of the units off their walls is below"
-        f" {limit * curvature:.2f}, and that of all units is {sigma * curvature:.2f}: if phases miss the tolerance,"
+        f" {allowed:.2f}, and that of all units is {present:.2f}: if phases miss the tolerance,"
         " lower dt, or leave dt and gamma out with update = sequential, which settles whatever the coupling"
     )

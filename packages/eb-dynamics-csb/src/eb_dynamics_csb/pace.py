@@ -17,7 +17,7 @@ from torch import Tensor
 
 from eb_core import State, Workspace
 from eb_core.settling.coupling import active_units, power_step
-from eb_dynamics_csb.stability import Update, over_relaxation
+from eb_dynamics_csb.stability import Update, over_relaxation, unit_of
 
 LOOK_AT = 3
 """The iteration whose displacement is looked at."""
@@ -62,13 +62,13 @@ def chosen(update: Update, curvature: float, memory: Mapping[str, Tensor]) -> Pa
     """The best pace for the sigma of each sample in memory; where it is unknown, the one to begin with."""
     sigma = memory[SIGMA]
     w = torch.where(sigma < 0, FIRST[update], 2 / (1 + (1 - sigma.clamp(max=CEILING).square()).sqrt()))
-    return Pace(w / curvature, w - 1 if update == "parallel" else 0.0)
+    return Pace(w / unit_of(curvature), w - 1 if update == "parallel" else 0.0)
 
 
 def longest(update: Update, curvature: float) -> Pace:
     """The largest step that `chosen` ever takes."""
     w = over_relaxation(CEILING)
-    return Pace(w / curvature, w - 1 if update == "parallel" else 0.0)
+    return Pace(w / unit_of(curvature), w - 1 if update == "parallel" else 0.0)
 
 
 def begin(work: Workspace) -> int | None:

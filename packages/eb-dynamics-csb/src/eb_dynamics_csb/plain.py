@@ -4,7 +4,8 @@
 
 f is divided by 1 + a / c, c the curvature of a unit and a what is added to it: by edges with self-terms, by a closed
 nudge, and in sequential updates by lateral edges, which a block update majorises. The step then suits the curvature:
-without momentum x goes the same share of the way to its minimum.
+without momentum x goes the same share of the way to its minimum. Where units have no curvature of their own, f is
+divided by a.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from eb_core import Workspace
 from eb_dynamics_csb.pace import Pace
+from eb_dynamics_csb.stability import unit_of
 
 
 class PlainMotion:
@@ -51,7 +53,10 @@ class PlainMotion:
             field = field + self._noise * work.normal(name)
         force = work.force(name, field)
         bend = added_curvature(work, name, closed=self._closed, block=not self._parallel)
-        return force if bend is None else force / (1 + bend / self._curvature)
+        if bend is None:
+            return force
+        whole = self._curvature + bend
+        return torch.where(whole > 0, force * unit_of(self._curvature) / whole, 0.0)
 
     def _move(self, name: str, force: Tensor) -> None:
         """y and x of one layer, then its walls."""

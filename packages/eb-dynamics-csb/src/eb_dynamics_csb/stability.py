@@ -64,6 +64,11 @@ def largest_sigma(update: Update, h: float, mu: float) -> float:
     return (1 - mu) / h * math.sqrt(room / mu) if mu else math.inf
 
 
+def unit_of(curvature: float) -> float:
+    """In what curvatures are measured: c, and 1 for units without a curvature of their own."""
+    return curvature or 1.0
+
+
 def unit_curvature(energy: Energy) -> float:
     """c: the largest self''(s) of hidden and output units in their domains, at most `WIDTH` from 0."""
     largest = 0.0
@@ -77,6 +82,6 @@ def unit_curvature(energy: Energy) -> float:
             if slope is s:
                 largest = max(largest, 1.0)
                 continue
-            (curvature,) = torch.autograd.grad(slope.sum(), s)
+            (curvature,) = torch.autograd.grad((slope + 0 * s).sum(), s)
         largest = max(largest, float(curvature.max()))
     return largest

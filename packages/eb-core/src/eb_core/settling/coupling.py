@@ -157,7 +157,7 @@ class _Couplings:
     def __init__(self, network: Network, state: State | None, curvature: float | None = None) -> None:
         bends = {} if curvature is None else {one.name: network.curvature(one.name) for one in network.unit_layers}
         self._roots = {
-            name: (curvature if bend is None else curvature + bend) ** -0.5
+            name: (torch.as_tensor(curvature) if bend is None else curvature + bend) ** -0.5
             for name, bend in bends.items()
             if curvature is not None
         }

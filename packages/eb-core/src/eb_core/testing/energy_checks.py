@@ -90,5 +90,5 @@ def _check_domains(problem: Problem, state: State, where: str) -> None:
     if not energy.domain(output).differentiable:
         return
     s = state[output.name].clone().requires_grad_()
-    slope = torch.autograd.grad(energy.self_energy(output, s).sum(), s, create_graph=True)[0]
+    slope = torch.autograd.grad((energy.self_energy(output, s) + 0 * s).sum(), s, create_graph=True)[0]
     require_close(slope.detach(), energy.self_derivative(output, s).detach(), "self' = d self / ds", where)

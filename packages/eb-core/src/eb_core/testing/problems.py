@@ -41,11 +41,12 @@ def all_phases(energy: Energy, seed: int = 0) -> Iterator[tuple[str, Problem]]:
     for shape in fitting_shapes(energy):
         free = free_problem(energy, shape, seed)
         yield f"{shape}, free", free
+        low = -min(0.3, 0.5 * free.output_curvature)
         for cost in (SquaredError(), CrossEntropy()):
-            for beta in (0.3, -0.3):
+            for beta in (0.3, low):
                 yield f"{shape}, {type(cost).__name__} nudge {beta:+g}", nudged(free, cost, beta)
         yield f"{shape}, a cost of large curvature", nudged(free, CrossEntropy(temperature=0.25), 0.3)
-        strengths = torch.linspace(-0.3, 0.3, free.batch, dtype=torch.float64)
+        strengths = torch.linspace(low, 0.3, free.batch, dtype=torch.float64)
         yield f"{shape}, a nudge for each sample", nudged(free, SquaredError(), strengths)
         states = random_state(free, seed + 2)
         output, hidden = free.network.output, "hidden1"

@@ -6,7 +6,8 @@ shows nothing. So inputs are drawn in plenty, and those are kept that have the l
 
     min(distance to a kink, ROOM) * min(smallest curvature, STIFF) * share of units that move
 
-among those where block minimisation and gradient flow, both from rest, end in the same state.
+among those where some output unit moves, and where block minimisation and gradient flow, both from rest, end in the
+same state.
 """
 
 from collections.abc import Sequence
@@ -64,7 +65,7 @@ def _best(problems: Sequence[Problem]) -> Problem:
 
 
 def room(problem: Problem) -> Tensor:
-    """How well each sample is conditioned (B,), at most ROOM * STIFF; -1 where two dynamics disagree."""
+    """How well each sample is conditioned (B,), at most ROOM * STIFF; -1 where dynamics disagree or no output moves."""
     block, flow = _settled(problem, by_block=True), _settled(problem, by_block=False)
     exact = exact_gradient(problem, block, SquaredError(), problem.readout(block).detach())
     apart = torch.stack(
@@ -73,8 +74,12 @@ def room(problem: Problem) -> Tensor:
             for layer in problem.network.unit_layers
         ]
     ).amax(0)
-    share = mobility(problem, block)[0].mean(1)
-    return torch.where(apart <= SAME, exact.kink.clamp(max=ROOM) * exact.curvature.clamp(max=STIFF) * share, -1.0)
+    moving = mobility(problem, block)[0]
+    outputs = problem.network.layers[problem.network.output].size
+    shows, share = moving[:, -outputs:].any(1), moving.mean(1)
+    return torch.where(
+        (apart <= SAME) & shows, exact.kink.clamp(max=ROOM) * exact.curvature.clamp(max=STIFF) * share, -1.0
+    )
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Where a unit's state lives: a box, the line, the circle, or the two values of a spin."""
+"""Where a unit's state lives: a box (one for all units, or one for each), the line, the circle, or two spin values."""
 
 import math
 from abc import ABC, abstractmethod
@@ -53,6 +53,26 @@ class Box(Domain):
 
     def wall_distance(self, s: Tensor) -> Tensor:
         return torch.minimum(s - self.lower, self.upper - s)
+
+
+@attrs.frozen(eq=False)
+class Boxes(Domain):
+    """[lower, upper] of each unit, tensors that broadcast to (*layer shape); infinite where a unit has no such wall."""
+
+    lower: Tensor
+    upper: Tensor
+
+    def project(self, s: Tensor) -> Tensor:
+        return torch.minimum(torch.maximum(s, self.lower.to(s)), self.upper.to(s))
+
+    def distance(self, a: Tensor, b: Tensor) -> Tensor:
+        return (a - b).abs()
+
+    def at_wall(self, s: Tensor) -> Tensor:
+        return (s <= self.lower.to(s)) | (s >= self.upper.to(s))
+
+    def wall_distance(self, s: Tensor) -> Tensor:
+        return torch.minimum(s - self.lower.to(s), self.upper.to(s) - s)
 
 
 @attrs.frozen
