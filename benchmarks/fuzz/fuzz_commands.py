@@ -17,7 +17,7 @@ from fuzz_workers import main
 from fuzzing import Case, Fuzzer
 
 from eb_core.registry import KINDS
-from eb_core.registry.recipes import BUILT_IN, TRAINER
+from eb_core.registry.recipes import TRAINER
 
 COMMANDS = {
     "train": 45,
@@ -53,7 +53,7 @@ class CommandLines(Fuzzer):
         short = [*SHORT.get(command, ())]
         kept = [part for part in short if fair or chance.random() < 0.97]
         heavy = len(kept) < len(short) or command == "check"
-        chosen = dict(BUILT_IN)
+        chosen = dict(self.known.defaults)
         parts = [(command,), *kept]
         if command in ("train", "relax", "check"):
             parts += self._physics(chance, command, chosen)

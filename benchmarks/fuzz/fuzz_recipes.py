@@ -22,7 +22,7 @@ from fuzz_workers import main
 from fuzzing import Case, Finding, Fuzzer, short
 
 from eb_core.registry import KINDS
-from eb_core.registry.recipes import BUILT_IN, TRAINER
+from eb_core.registry.recipes import TRAINER
 
 START = {
     "model": {"name": "'mlp'", "hidden": "[4]"},
@@ -72,7 +72,7 @@ class Recipes(Fuzzer):
         sections = {section: {**lines} for section, lines in start.items() if fair or chance.random() < 0.97}
         heavy, chosen = (
             len(sections) < len(START),
-            BUILT_IN | {"model": start["model"]["name"].strip("'"), "dataset": "npz"},
+            self.known.defaults | {"model": start["model"]["name"].strip("'"), "dataset": "npz"},
         )
         if chance.random() < 0.4:
             chosen["relaxer"], chosen["energy"] = chance.choice(self.known.fitting)

@@ -48,6 +48,7 @@ class Known:
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         self.names = {kind: registry.names(kind) for kind in (*KINDS, "recipe")}
+        self.defaults = {kind: one[0] for kind in KINDS if (one := registry.default(kind))}
         self.commands: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
         self.fitting = [
             (relaxer, energy)

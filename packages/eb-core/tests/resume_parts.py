@@ -1,5 +1,6 @@
 """What the tests of runs share: parts of a training, trainings that are stopped, and what they leave behind."""
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from eb_core import (
     Dense,
     EpochReport,
     GradientEstimate,
+    Lateral,
+    Model,
     Network,
     Problem,
     Rule,
@@ -28,6 +31,7 @@ from eb_core import (
     contrast,
 )
 from eb_core.learning.simulator import SimulatorSession
+from eb_core.testing.resistive import Resistive
 from eb_core.training import execute
 
 
@@ -64,6 +68,16 @@ class Wide(Chain):
     def build(self, input_shape: tuple[int, ...], outputs: int) -> Network:
         edges = [Dense("input", "hidden1", input_shape, (9,)), Dense("hidden1", "output", (9,), (outputs,))]
         return Network([("input", input_shape), ("hidden1", (9,)), ("output", (outputs,))], edges)
+
+
+@configurable
+class Conductors(Model):
+    """Conductances between the layers, and signed couplings within the hidden one."""
+
+    def build(self, input_shape: tuple[int, ...], outputs: int) -> Network:
+        layers = [("input", input_shape), ("hidden", (5,)), ("output", (outputs,))]
+        edges = [Resistive(a, b, one, other) for (a, one), (b, other) in itertools.pairwise(layers)]
+        return Network(layers, [*edges, Lateral("hidden", (5,))])
 
 
 class Lamp:
