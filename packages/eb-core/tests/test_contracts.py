@@ -2,12 +2,14 @@
 
 import pytest
 import torch
-from foreign_physics import Amplitudes, Descent, Momentum, Phases, SpinGlass, Springs
+from foreign_physics import Amplitudes, Centred, Descent, Momentum, Phases, SpinGlass, Springs
 
-from eb_core import Dense, Energy, Problem, UsageError, make_network
+from eb_core import Dense, Energy, Problem, State, UsageError, Workspace, exact_gradient, make_network
 from eb_core.learning.simulator import Simulator
 from eb_core.testing import all_phases, check_cost, check_edge, check_energy, check_relaxer, free_problem, random_state
-from eb_core.testing.problems import nudged
+from eb_core.testing.as_trained import measure_as_trained
+from eb_core.testing.measure import measure_relaxer, measure_rule
+from eb_core.testing.problems import flip_gains, nudged
 from eb_core.things.cross_entropy import CrossEntropy
 from eb_core.things.network import Model, Network
 from eb_core.things.squared_error import SquaredError
@@ -136,3 +138,31 @@ def test_a_dynamics_that_cannot_run_on_a_wiring_is_refused_before_work_starts_an
     with pytest.raises(UsageError, match="does not fit this model: it knows chains of two edges only"):
         Simulator().open(deep.network, Springs(), relaxer, **where)  # type: ignore[arg-type]
     Simulator().open(shallow.network, Springs(), relaxer, **where)  # type: ignore[arg-type]
+
+
+def test_spins_refuse_what_needs_a_force_and_an_exact_gradient() -> None:
+    problem = free_problem(SpinGlass(), "one hidden layer")
+    state = random_state(problem)
+    assert Descent().misfit(SpinGlass()) is None
+    assert "units of SpinGlass have none" in str(Momentum().misfit(SpinGlass()))
+    assert Momentum().misfit(Springs()) is None
+    with pytest.raises(UsageError, match="have no force"):
+        Workspace(problem, state).force("hidden1")
+    with pytest.raises(UsageError, match="no exact gradient"):
+        exact_gradient(problem, state, SquaredError(), problem.readout(state))
+
+
+def test_spins_are_measured_by_turning_them() -> None:
+    problem = free_problem(SpinGlass(), "lateral")
+    end = Descent(steps=50, tol=0.5).relax(problem, random_state(problem, 3))
+    assert end.converged is not None
+    assert bool(end.converged.all())
+    assert all(float(gain.max()) <= 0 for gain in flip_gains(problem, end.state).values())
+    turned = State({**end.state.units, "hidden1": -end.state["hidden1"]})
+    assert float(Workspace(problem, turned).residual().max()) == 2
+    found = measure_relaxer("descent", Descent(), SpinGlass()) + measure_as_trained(
+        "centred", Centred(beta=2.0), Descent(), SpinGlass(), SquaredError()
+    )
+    assert {one.holds for one in found} == {True, None}
+    (refusal,) = measure_rule("centred", Centred(), Descent(), SpinGlass(), SquaredError())
+    assert "no exact gradient" in refusal.what

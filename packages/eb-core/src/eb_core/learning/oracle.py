@@ -13,6 +13,7 @@ import attrs
 import torch
 from torch import Tensor
 
+from eb_core.registry import UsageError
 from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
 from eb_core.settling.workspace import Workspace
@@ -49,7 +50,15 @@ def exact_gradient(problem: Problem, state: State, cost: Cost, target: Tensor) -
     Args:
         problem: the free phase, without nudge.
         state: settled as far as possible; the residual comes back.
+
+    Raises:
+        UsageError: the units have no derivative.
     """
+    if not problem.energy.differentiable:
+        raise UsageError(
+            f"units of {type(problem.energy).__name__} have no derivative, so there is no exact gradient",
+            advice="compare with finite differences of the smallest energies, found by enumeration",
+        )
     network = problem.network
     units = {layer.name: state[layer.name].detach().clone().requires_grad_() for layer in problem.free_layers}
     everything = {**{name: value.detach() for name, value in state.units.items()}, **units}

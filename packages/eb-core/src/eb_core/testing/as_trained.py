@@ -27,6 +27,8 @@ from eb_core.training.diagnosis import FAITHFUL
 
 BETAS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 WORST = "cosine as trained"
+VANISHED = 1e-12
+"""Norm of an estimate that is nothing but rounding: where nothing answers the nudge there is no direction."""
 
 
 def measure_as_trained(
@@ -70,14 +72,20 @@ def check_as_trained(rule: Rule, relaxer: Relaxer, energy: Energy, cost: Cost) -
 
 
 def _cosines(rule: Rule, relaxer: Relaxer, problem: Problem, cost: Cost) -> Iterator[tuple[float | None, float]]:
-    """(beta, cosine) for the rule's own beta and for `BETAS`; beta is None for a rule that has none."""
+    """(beta, cosine) for the rule's own beta and for `BETAS`; beta is None for a rule that has none.
+
+    Spins turn or do not: they are measured at the rule's own beta alone.
+    """
     settled, _ = settle_amply(relaxer, problem)
     own = getattr(rule, "beta", None)
-    for beta in (None,) if own is None else sorted({own, *BETAS}, reverse=True):
+    for beta in (
+        (None,) if own is None else sorted({own, *(BETAS if problem.energy.differentiable else ())}, reverse=True)
+    ):
         asked = rule if beta in (None, own) else evolve(rule, beta=beta)
         if asked.why_not(problem.energy, cost) is None:
             estimate, converged = (_estimate(asked, dynamics, problem, cost) for dynamics in (relaxer, settled))
-            yield beta, float(torch.cosine_similarity(estimate, converged, dim=0)) if converged.norm() > 0 else 1.0
+            vanishes = float(converged.norm()) <= VANISHED
+            yield beta, 1.0 if vanishes else float(torch.cosine_similarity(estimate, converged, dim=0))
 
 
 def _estimate(rule: Rule, relaxer: Relaxer, problem: Problem, cost: Cost) -> Tensor:

@@ -78,7 +78,8 @@ def measure_relaxer(name: str, relaxer: Relaxer, energy: Energy, problems: Nets 
             continue
         _, end = settle_amply(relaxer, problem)
         stationary = float(residual_by_definition(problem, end.state).max())
-        found.append(_judged(subject, net, "residual by autograd", stationary, STATIONARY))
+        way = "autograd" if energy.differentiable else "turning spins"
+        found.append(_judged(subject, net, f"residual by {way}", stationary, STATIONARY))
         gap = abs(float(end.residual.max()) - stationary)
         found.append(_judged(subject, net, "residual it reports, error", gap, STATIONARY))
         found.append(Finding(subject, net, "iterations", float(end.steps.double().mean())))
@@ -99,7 +100,7 @@ def measure_rule(
     Where the free state is not stationary there is no exact gradient to compare with: that is then all it says.
     """
     subject = f"rule {name}"
-    reason = relaxer.misfit(energy) or rule.why_not(energy, cost)
+    reason = relaxer.misfit(energy) or rule.why_not(energy, cost) or _not_smooth(energy)
     if reason:
         return [Finding(subject, "-", f"refused: {reason}", math.nan)]
     found = []
@@ -120,6 +121,11 @@ def measure_rule(
         session = Simulator().open(problem.network, energy, settled, device=torch.device("cpu"), dtype=torch.float64)
         found += _against_oracle(subject, net, rule, session, problem, target, cost, exact)
     return found
+
+
+def _not_smooth(energy: Energy) -> str | None:
+    kind = type(energy).__name__
+    return None if energy.differentiable else f"units of {kind} have no derivative, so there is no exact gradient"
 
 
 def _against_oracle(

@@ -60,6 +60,8 @@ def measure_truncated(
 ) -> tuple[list[Finding], list[Truncation]]:
     """The largest difference over k on each net, judged where the relaxer promises equality, and the curves."""
     reason = relaxer.misfit(energy)
+    if not reason and not energy.differentiable:
+        return [], []
     if reason:
         return [Finding(f"relaxer {name}", "-", f"refused: {reason}", float("nan"))], []
     found, curves = [], []

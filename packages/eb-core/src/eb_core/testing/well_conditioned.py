@@ -22,7 +22,7 @@ from eb_core.settling.workspace import Workspace
 from eb_core.testing.nets import fitting_shapes
 from eb_core.testing.problems import BATCH, free_problem
 from eb_core.things.energy import Energy
-from eb_core.things.network import Model
+from eb_core.things.network import Model, Network
 from eb_core.things.squared_error import SquaredError
 from eb_core.training.build import make_network
 
@@ -40,16 +40,26 @@ SAME = 0.05
 
 
 def nets(energy: Energy, model: Model | None = None) -> Nets:
-    """Free problems of six samples each in float64: every wiring that fits, or one net of `model` on 8x8 inputs."""
+    """Free problems of six samples each in float64: every wiring that fits, or one net of `model` on 8x8 inputs.
+
+    For units without a derivative there is no condition to choose by.
+    """
+    if not energy.differentiable:
+        if model is None:
+            return [(shape, free_problem(energy, shape)) for shape in fitting_shapes(energy)]
+        return [("model", Problem.free(*_of_model(model, energy, BATCH)))]
     if model is None:
         return [
             (shape, _best([free_problem(energy, shape, seed, CANDIDATES) for seed in range(SEEDS)]))
             for shape in fitting_shapes(energy)
         ]
+    return [("model", _best([Problem.free(*_of_model(model, energy, CANDIDATES))]))]
+
+
+def _of_model(model: Model, energy: Energy, samples: int) -> tuple[Network, Energy, Tensor]:
     generator = torch.Generator().manual_seed(0)
     network = make_network(model, energy, (1, 8, 8), 3, generator=generator, dtype=torch.float64)
-    x = torch.rand(CANDIDATES, 1, 8, 8, generator=generator, dtype=torch.float64)
-    return [("model", _best([Problem.free(network, energy, x)]))]
+    return network, energy, torch.rand(samples, 1, 8, 8, generator=generator, dtype=torch.float64)
 
 
 def _best(problems: Sequence[Problem]) -> Problem:
