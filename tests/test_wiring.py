@@ -19,12 +19,15 @@ from eb_core import (
     Line,
     Network,
     Problem,
+    Simulator,
+    Spins,
     SquaredError,
     State,
     UsageError,
     Workspace,
     configurable,
     contrast,
+    make_network,
 )
 from eb_core.testing import check_edge, check_energy, check_relaxer, check_settles, random_network
 from eb_core.testing.measure import measure_rule
@@ -231,3 +234,37 @@ def test_block_updates_of_lateral_nets_never_climb_even_when_couplings_are_stron
             after = problem.objective(work.state())
             assert float((after - before).max()) <= 1e-12 * float(before.abs().max() + 1), (scale, energy, name)
             before = after
+
+
+@configurable
+class _IsingSpins(Voltages):
+    def domain(self, layer: Layer) -> Domain:
+        return Spins()
+
+
+def test_spins_refuse_dynamics_rules_and_costs_that_need_a_derivative() -> None:
+    fitting = [name for name in names("relaxer") if make("relaxer", name).misfit(_IsingSpins()) is None]
+    assert fitting == ["hopfield"]
+    refused = [name for name in names("rule") if make("rule", name).why_not(_IsingSpins(), COST)]
+    assert {*refused} == {"bp", "rbp", "tbp"}
+    assert "majorised" in str(make("cost", "cross-entropy").why_not(_IsingSpins()))
+
+
+def test_backprop_in_the_feed_forward_net_leaves_lateral_edges_out() -> None:
+    energy, cost = make("energy", "hopfield"), SquaredError()
+    found = {}
+    for lateral in (True, False):
+        model = make("model", "mlp", hidden=(7, 5), lateral=lateral, lateral_gain=2.0)
+        generator = torch.Generator().manual_seed(0)
+        network = make_network(model, energy, (6,), 3, generator=generator, dtype=torch.float64)
+        x = torch.rand(4, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+        opened = Simulator().open(
+            network, energy, make("relaxer", "hopfield"), device=torch.device("cpu"), dtype=torch.float64
+        )
+        target = cost.encode(torch.tensor([0, 1, 2, 0]), 3, energy, torch.float64)
+        found[lateral] = make("rule", "bp").estimate(opened, x, target, cost).gradients
+    for name, gradient in found[False].items():
+        torch.testing.assert_close(found[True][name], gradient)
+    others = [gradient for name, gradient in found[True].items() if name not in found[False]]
+    assert len(others) == 2
+    assert all(float(gradient.abs().max()) == 0 for gradient in others)

@@ -28,6 +28,8 @@ class HopfieldSync(IterativeRelaxer):
     def why_not(self, energy: Energy) -> str | None:
         if energy.channels > 1:
             return "phases that all turn to their field at once fall into cycles of two: use hopfield or gradient-flow"
+        if not energy.differentiable:
+            return "spins that all turn at once fall into cycles of two: use hopfield"
         return None
 
     def sweep(self, work: Workspace) -> None:

@@ -64,7 +64,7 @@ class PhaseRelaxer(IterativeRelaxer):
         for layer in PROBES:
             if energy.domain(layer).at_wall(torch.zeros(1)) is not None:
                 return (
-                    f"units of {type(energy).__name__} live in a box, and this dynamics knows no walls; use"
+                    f"units of {type(energy).__name__} have walls, and this dynamics knows none; use"
                     " gradient-flow or hopfield, or csb for momentum with walls"
                 )
         return None

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from eb_core import (
     Cost,
+    Energy,
     GradientEstimate,
     Network,
     Problem,
@@ -39,6 +40,9 @@ class TruncatedBackprop(Rule):
     phases = ("free",)
 
     steps: int = option(default=15, help="iterations T that are differentiated", unit="iterations", ge=1)
+
+    def why_not(self, energy: Energy, cost: Cost) -> str | None:
+        return _not_smooth(energy)
 
     def estimate(
         self,
@@ -72,6 +76,9 @@ class RecurrentBackprop(Rule):
 
     steps: int = option(default=15, help="terms T of the series", unit="iterations", ge=1)
     dt: float = option(default=1.0, help="step of f(s) = P(s - dt dE/ds); below 1 for stiff energies", gt=0)
+
+    def why_not(self, energy: Energy, cost: Cost) -> str | None:
+        return _not_smooth(energy)
 
     def estimate(
         self,
@@ -114,7 +121,7 @@ class RecurrentBackprop(Rule):
 class Backprop(Rule):
     """The exact gradient of the cost of the feed-forward net of the same shape; nothing settles, nothing is fed back.
 
-    Predictions are those of the feed-forward pass, also in evaluation.
+    Predictions are those of the feed-forward pass, also in evaluation. Lateral edges take no part.
     """
 
     phases = ()
@@ -130,6 +137,9 @@ class Backprop(Rule):
         state = feed_forward(problem)
         steps = torch.ones(problem.batch, dtype=torch.int64, device=problem.x.device)
         return Relaxation(problem, state, steps)
+
+    def why_not(self, energy: Energy, cost: Cost) -> str | None:
+        return _not_smooth(energy)
 
     def estimate(
         self,
@@ -156,7 +166,7 @@ def feed_forward(problem: Problem) -> State:
     """Layer after layer at its minimum under the input and the layers before it alone; differentiable."""
     work = Workspace(problem, problem.rest())
     for name in work.layers:
-        work.write(name, work.minimized(name, work.field(name, feedback=False)))
+        work.write(name, work.minimized(name, work.field(name, feedback=False), majorised=False))
     return work.state()
 
 
@@ -168,6 +178,12 @@ def _gradients(loss: Tensor, network: Network) -> dict[str, Tensor]:
 def _gradients_of(loss: Tensor, leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
     found = torch.autograd.grad(loss, list(leaves.values()), retain_graph=True, materialize_grads=True)
     return dict(zip(leaves, found, strict=True))
+
+
+def _not_smooth(energy: Energy) -> str | None:
+    if energy.differentiable:
+        return None
+    return f"it differentiates states, and units of {type(energy).__name__} have no derivative; use a contrastive rule"
 
 
 def _needs_simulation(session: Session, rule: str) -> None:

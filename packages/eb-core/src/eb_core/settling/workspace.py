@@ -111,11 +111,12 @@ class Workspace:
     def field(self, name: str, feedback: bool = True) -> Tensor:
         """Local field of a layer, (channels, B, *shape); the nudge is not in it.
 
-        `feedback=False` leaves out what later layers send back: the field of a feed-forward net.
+        `feedback=False` leaves out what later layers send back, and lateral edges: the field of a feed-forward net.
         """
         total = self._base[name]
         for drive, pre in self._forward[name]:
-            total = drive(self._code(pre), total)
+            if feedback or pre != name:
+                total = drive(self._code(pre), total)
         if feedback:
             for pullback, post in self._backward[name]:
                 total = pullback(self._code(post), total)
@@ -230,14 +231,19 @@ class Workspace:
         Raises:
             UsageError: no generator was given; nothing here draws from the global one.
         """
+        return self._drawn(name, torch.randn)
+
+    def uniform(self, name: str) -> Tensor:
+        """Uniform noise in [0, 1) for a layer, drawn as `normal` is."""
+        return self._drawn(name, torch.rand)
+
+    def _drawn(self, name: str, draw: Callable[..., Tensor]) -> Tensor:
         if self._generator is None:
             raise UsageError(
                 "this dynamics draws noise and got no generator", advice="pass generator=torch.Generator()"
             )
         like = self.units[name]
-        noise = torch.randn(
-            self._full_batch, *like.shape[1:], generator=self._generator, dtype=like.dtype, device=like.device
-        )
+        noise = draw(self._full_batch, *like.shape[1:], generator=self._generator, dtype=like.dtype, device=like.device)
         return noise if self._rows is None else noise[self._rows]
 
     def state(self) -> State:

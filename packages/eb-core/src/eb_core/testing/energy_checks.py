@@ -4,14 +4,18 @@ Spins have no force: their field says by how much the energy falls if one of the
 """
 
 import torch
+from torch import Tensor
 
 from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
 from eb_core.settling.workspace import Workspace
 from eb_core.testing.problems import all_phases, random_state, residual_by_definition
 from eb_core.testing.verdict import global_random_state_untouched, require, require_close
+from eb_core.things.domain import Domain
 from eb_core.things.energy import Energy
 
+FAR = 1e6
+"""Further than any wall."""
 CLIMB = 1e-12
 """Rounding that a step which must not increase F may show, relative to |F| + 1."""
 
@@ -22,7 +26,7 @@ def check_energy(energy: Energy) -> int:
     * force = -dF/ds by autograd, nudge included, for every layer; without derivative: a spin turns where F falls;
     * the residual is max |P(s - dF/ds) - s|, and 0 for spins none of which would turn; measured energies are E;
     * `minimize_unit` never increases F, in any layer and from any state;
-    * domains are idempotent, rest states lie in them, the output curvature is a lower bound;
+    * domains are idempotent and know their walls, rest states lie in them;
     * nothing draws from a global generator.
 
     Raises:
@@ -77,12 +81,26 @@ def _check_descent(problem: Problem, state: State, where: str) -> None:
             before = after
 
 
+def _check_walls(domain: Domain, name: str, s: Tensor, where: str) -> None:
+    """What a projection stops is on a wall, and the distance to it is 0."""
+    for far in (s + FAR, s - FAR):
+        stopped = domain.project(far)
+        moved = stopped != far
+        walls = domain.at_wall(stopped)
+        on_wall = torch.zeros_like(moved) if walls is None else walls
+        require(torch.equal(on_wall, moved), f"at_wall of {name} says where a projection stops a unit", where)
+        near = domain.wall_distance(stopped)[moved]
+        require(not near.numel() or float(near.abs().max()) == 0, f"wall_distance of {name} is 0 on a wall", where)
+
+
 def _check_domains(problem: Problem, state: State, where: str) -> None:
     energy, rest = problem.energy, problem.rest()
     for layer in problem.network.unit_layers:
         domain = energy.domain(layer)
         once = domain.project(3 * state[layer.name] - 1)
         require_close(domain.project(once), once, f"projecting {layer.name} twice changes nothing", where)
+        if domain.differentiable:
+            _check_walls(domain, layer.name, state[layer.name], where)
         if layer.name not in problem.clamps:
             require_close(domain.project(rest[layer.name]), rest[layer.name], "rest lies in the domain", where)
         require(float(domain.distance(once, once).abs().max()) == 0, "a state is at distance 0 from itself", where)

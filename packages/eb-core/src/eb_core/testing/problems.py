@@ -42,10 +42,13 @@ def all_phases(energy: Energy, seed: int = 0) -> Iterator[tuple[str, Problem]]:
         free = free_problem(energy, shape, seed)
         yield f"{shape}, free", free
         low = -min(0.3, 0.5 * free.output_curvature)
-        for cost in (SquaredError(), CrossEntropy()):
+        costs: list[Cost] = [SquaredError(), CrossEntropy()]
+        for cost in (cost for cost in costs if cost.why_not(energy) is None):
             for beta in (0.3, low):
                 yield f"{shape}, {type(cost).__name__} nudge {beta:+g}", nudged(free, cost, beta)
-        yield f"{shape}, a cost of large curvature", nudged(free, CrossEntropy(temperature=0.25), 0.3)
+        steep = CrossEntropy(temperature=0.25)
+        if steep.why_not(energy) is None:
+            yield f"{shape}, a cost of large curvature", nudged(free, steep, 0.3)
         strengths = torch.linspace(low, 0.3, free.batch, dtype=torch.float64)
         yield f"{shape}, a nudge for each sample", nudged(free, SquaredError(), strengths)
         states = random_state(free, seed + 2)

@@ -15,7 +15,8 @@ from eb_core.things.energy import Energy
 def check_relaxer(relaxer: Relaxer, energy: Energy) -> int:
     """Check a relaxer on random nets of `energy` in every phase; returns the number of phases checked.
 
-    * sample b of `relax` equals `iterate` for the number of steps that `relax` reports for it, alone in a batch;
+    * sample b of `relax` equals `iterate` for the number of steps that `relax` reports for it, alone in a batch; with
+      noise, which is drawn for a batch, in the same batch;
     * energy and residual are those of the state that comes back, `converged` follows from the tolerance;
     * clamped units keep their values, states lie in their domains, dtype and shapes are kept;
     * `start` and the parameters are not changed, nothing draws from a global generator;
@@ -32,11 +33,13 @@ def check_relaxer(relaxer: Relaxer, energy: Energy) -> int:
             continue
         start = random_state(problem, seed=5)
         kept = start.map(torch.clone)
+        source = _generator()
         with global_random_state_untouched(where):
-            relaxation = relaxer.relax(problem, start, generator=_generator())
+            relaxation = relaxer.relax(problem, start, generator=source)
+        noisy = not torch.equal(source.get_state(), _generator().get_state())
         _unchanged(start, kept, where)
         _check_report(problem, relaxation, where)
-        _check_samples(relaxer, problem, start, relaxation, where)
+        _check_samples(relaxer, problem, start, relaxation, noisy, where)
         count += 1
         last = problem, where
     if energy.differentiable:
@@ -95,16 +98,18 @@ def _check_report(problem: Problem, relaxation: Relaxation, where: str) -> None:
         require_close(relaxation.residual, expected, "residual is that of the state", where)
 
 
-def _check_samples(relaxer: Relaxer, problem: Problem, start: State, relaxation: Relaxation, where: str) -> None:
+def _check_samples(
+    relaxer: Relaxer, problem: Problem, start: State, relaxation: Relaxation, noisy: bool, where: str
+) -> None:
     for row in range(problem.batch):
-        one = torch.tensor([row])
+        rows = torch.arange(problem.batch) if noisy else torch.tensor([row])
         steps = int(relaxation.steps[row])
-        alone = relaxer.iterate(problem.select(one), start.select(one), steps, generator=_generator()).detach()
+        again = relaxer.iterate(problem.select(rows), start.select(rows), steps, generator=_generator()).detach()
         for layer in problem.network.unit_layers:
-            distance = problem.energy.domain(layer).distance(relaxation.state[layer.name][row], alone[layer.name][0])
-            promise = (
-                f"sample {row} of relax = {steps} iterations of it alone: {layer.name} off by {distance.max():.1e}"
-            )
+            states = relaxation.state[layer.name][row], again[layer.name][row if noisy else 0]
+            distance = problem.energy.domain(layer).distance(*states)
+            way = "iterations" if noisy else "iterations of it alone"
+            promise = f"sample {row} of relax = {steps} {way}: {layer.name} off by {distance.max():.1e}"
             require(float(distance.max()) <= 1e-9, promise, where)
 
 

@@ -23,6 +23,11 @@ class CrossEntropy(Cost):
     def curvature(self) -> float:  # type: ignore[override]
         return 0.5 / self.temperature**2  # diag(p) - pp' has no eigenvalue above 1/2
 
+    def why_not(self, energy: Energy) -> str | None:
+        if energy.differentiable:
+            return None
+        return "its nudge is majorised at the current read-out, which holds spins where they are: use squared-error"
+
     def encode(self, labels: Tensor, classes: int, energy: Energy, dtype: torch.dtype) -> Tensor:
         return torch.nn.functional.one_hot(labels, classes).to(dtype)
 

@@ -28,6 +28,9 @@ class Edge(nn.Module, ABC):
     `linear` says that `drive` is linear in u_pre too. An edge that is not (max-pooling) is positively
     homogeneous, and its `drive_and_context` returns what `pullback` needs to know of the current u_pre.
 
+    Attributes:
+        pre, post, fan_in, gain: as given; parameters are attributes of the subclass, zero at first.
+
     `bounds` declares constraints: parameter name -> (lowest, highest) value. After every update of the weights
     `project_` puts them back into their set, and a checkpoint that lies outside is refused.
     """
@@ -35,6 +38,7 @@ class Edge(nn.Module, ABC):
     linear: bool = True
     bounds: Mapping[str, tuple[float, float]] = MappingProxyType({})
     weight: nn.Parameter
+    """Of edges that have one parameter of this name, as the built-in ones do; others name theirs as they like."""
 
     def __init__(self, pre: str, post: str, fan_in: int, gain: float | None = None) -> None:
         super().__init__()
@@ -116,10 +120,11 @@ class Edge(nn.Module, ABC):
         return (self.drive(units) + self.pullback(units)).abs().sum(0)
 
     def init_(self, gain: float, generator: torch.Generator) -> None:
-        """Draw the weights: U(+-g / sqrt(fan_in)), g the edge's own gain or else `gain`, and `project_` them."""
+        """Draw every parameter: U(+-g / sqrt(fan_in)), g the edge's own gain or else `gain`; then `project_` them."""
         bound = (gain if self.gain is None else self.gain) / self.fan_in**0.5
         with torch.no_grad():
-            self.weight.uniform_(-bound, bound, generator=generator)
+            for parameter in self.parameters():
+                parameter.uniform_(-bound, bound, generator=generator)
         self.project_()
 
     @torch.no_grad()

@@ -1,0 +1,1 @@
+"""Local lateral inhibition, and associative memories."""

@@ -1,0 +1,1 @@
+"""Deep resistive networks: node voltages, ideal diodes, conductances."""

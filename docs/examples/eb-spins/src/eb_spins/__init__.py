@@ -1,0 +1,1 @@
+"""Binary spins, annealed."""
