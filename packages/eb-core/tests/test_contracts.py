@@ -109,6 +109,12 @@ def test_an_energy_can_refuse_a_wiring_before_anything_is_drawn() -> None:
         ([("a", (2,)), ("b", (2,))], [Dense("a", "c", (2,), (2,))], "no layer 'c'"),
         ([("a", (2,)), ("b", (2,))], [Dense("b", "a", (2,), (2,))], "never ends there"),
         ([("a", (2,)), ("b", (2,))], [Dense("a", "b", (2,), (2,)), Dense("a", "b", (2,), (2,))], "exists twice"),
+        (
+            [("a", (2,)), ("b", (2,))],
+            [Dense("a", "b", (2,), (3,))],
+            r"edge a-b does not fit layers of shape \(2,\) and \(2,\)",
+        ),
+        ([("a", (2,)), ("b", (2,))], [Dense("a", "b", (3,), (2,))], r"edge a-b does not fit layers of shape \(2,\)"),
     ],
 )
 def test_impossible_wirings_are_refused(layers: list, edges: list, message: str) -> None:

@@ -93,11 +93,14 @@ def test_the_graded_self_energy_is_the_integral_of_the_inverse_activation(activa
         assert float(own - area) == pytest.approx(0, abs=1e-12)
 
 
-def test_a_relu_net_whose_states_may_grow_without_end_is_warned_of() -> None:
-    calm, wild = (random_network(HopfieldEnergy(), coupling=norm) for norm in (0.9, 1.2))
-    assert HopfieldEnergy(activation="relu").notices(calm) == ()
-    assert "coupling norm 1.2" in HopfieldEnergy(activation="relu").notices(wild)[0]
-    assert HopfieldEnergy().notices(wild) == ()
+def test_nets_whose_units_may_run_away_are_warned_of() -> None:
+    calm, wild = (random_network(HopfieldEnergy(), "lateral", coupling=norm) for norm in (0.5, 30.0))
+    for energy in (HopfieldEnergy(activation="relu", output="boxed"), HopfieldEnergy()):
+        assert energy.notices(calm) == ()
+        assert "the energy may have no minimum" in energy.notices(wild)[0]
+    assert HopfieldEnergy(output="boxed").notices(wild) == ()
+    assert HopfieldEnergy().notices(random_network(HopfieldEnergy(), coupling=30.0)) == ()
+    assert "hidden1, hidden2" in HopfieldEnergy(activation="relu", output="boxed").notices(wild)[0]
 
 
 def test_negative_units_refuse_max_pooling() -> None:

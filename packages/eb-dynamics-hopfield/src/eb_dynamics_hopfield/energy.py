@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, Literal
 
+import torch
 from torch import Tensor
 
 from eb_core import Box, Domain, Energy, Layer, Line, Network, configurable, option
-from eb_core.settling.coupling import coupling_norm
+from eb_core.settling.coupling import coupling_norms
 
 BOXES: Final[Mapping[str, Box]] = MappingProxyType(
     {"hard-sigmoid": Box(0.0, 1.0), "relu": Box(0.0, math.inf), "hard-tanh": Box(-1.0, 1.0)}
@@ -60,13 +61,23 @@ class HopfieldEnergy(Energy):
         return "a maximum of fields bounds nothing where units may be negative: use average pooling, or hard-sigmoid"
 
     def notices(self, network: Network) -> Sequence[str]:
-        """Says where units without upper wall may run away: a coupling norm of 1 and more."""
-        if self.activation != "relu" or not all(edge.linear for edge in network.wires if edge.pre != network.input):
+        """Says where units without walls may run away: a coupling norm of 1 and more among them."""
+        free = {layer.name for layer in network.unit_layers if not _is_walled(self.domain(layer))}
+        among = [edge for edge in network.wires if {edge.pre, edge.post} <= free]
+        if not among or not all(edge.linear for edge in among):
             return ()
-        norm = coupling_norm(network, curvature=1.0)
+        everyone = {name: torch.ones(1, *network.layers[name].shape, dtype=torch.bool) for name in free}
+        device = next(network.parameters()).device
+        active = {name: mask.to(device) for name, mask in everyone.items()}
+        norm = float(coupling_norms(network, active, curvature=1.0, iterations=40))
         if norm < 1:
             return ()
         return (
-            f"activation = relu has no upper wall, and the coupling norm {norm:.3g} is not below 1: states may grow"
-            f" without end. Multiply the gain of the edges between layers of units by less than {1 / norm:.2g}",
+            f"the coupling norm {norm:.3g} of units without an upper wall ({', '.join(sorted(free))}) is not below 1:"
+            f" the energy may have no minimum. Multiply the gain of the edges between them by less than {1 / norm:.2g},"
+            " or give them walls (activation = hard-sigmoid, output = boxed)",
         )
+
+
+def _is_walled(domain: Domain) -> bool:
+    return isinstance(domain, Box) and math.isfinite(domain.lower) and math.isfinite(domain.upper)

@@ -52,6 +52,7 @@ def coupling_norms(
     active: Mapping[str, Tensor],
     *,
     state: State | None = None,
+    curvature: float | None = None,
     iterations: int = 20,
     generator: torch.Generator | None = None,
 ) -> Tensor:
@@ -61,13 +62,13 @@ def coupling_norms(
         active: layer name -> (B, *layer shape) bool, the units that move (see `active_units`); a layer that is
             left out does not move at all.
         state: where edges that are not linear are linearised; needed if there are any, ignored otherwise.
-        iterations, generator: as in `coupling_norm`; all samples share one start vector, so a sample's norm does
+        curvature, iterations, generator: as in `coupling_norm`; samples share one start vector, so a sample's norm does
             not depend on its neighbours.
 
     Raises:
         UsageError: an edge is not linear and no state is given.
     """
-    return _lanczos(network, active, state, iterations, generator)
+    return _lanczos(network, active, state, iterations, generator, curvature)
 
 
 def power_step(

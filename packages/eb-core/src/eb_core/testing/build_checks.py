@@ -22,6 +22,8 @@ def check_model(model: Model, input_shape: tuple[int, ...], outputs: int = 3) ->
     require(network.layers[network.input].shape == input_shape, "the input layer has the input's shape", where)
     require(network.layers[network.output].shape == (outputs,), "the output layer has one unit for each output", where)
     require(all(edge.fan_in > 0 for edge in network.wires), "every edge knows its fan-in", where)
+    for name, parameter in network.named_parameters():
+        require(not bool(parameter.any()), f"{name} is 0 until an energy draws it", where)
     for edge in network.wires:
         check_edge(edge, network.layers[edge.pre].shape, network.layers[edge.post].shape)
     reached = {network.input}

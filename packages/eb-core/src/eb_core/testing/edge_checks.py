@@ -103,6 +103,7 @@ def _require_within(edge: Edge, when: str, where: str) -> None:
 def _check_majorant(edge: Edge, shape: tuple[int, ...], where: str) -> None:
     """diag(a) + J by its smallest eigenvalue."""
     size = edge.majorant(shape)
+    require(size.shape == shape, f"majorant has the layer's shape {shape}, not {tuple(size.shape)}", where)
     units = torch.eye(size.numel(), dtype=torch.float64).view(-1, *shape)
     couplings = (edge.drive(units) + edge.pullback(units)).flatten(1)
     lowest = float(torch.linalg.eigvalsh(couplings + torch.diag(size.flatten()))[0])

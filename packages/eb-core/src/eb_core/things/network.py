@@ -95,7 +95,8 @@ class Network(nn.Module):
         if edge.is_lateral and not edge.linear:
             raise ValueError(f"edge {name}: a lateral edge must be linear")
         if name in self.edges:
-            raise ValueError(f"edge {name} exists twice")
+            raise ValueError(f"edge {name} exists twice: one edge joins two layers, and it may do several things")
+        _check_shapes(name, edge, self.layers[edge.pre].shape, self.layers[edge.post].shape)
         self.edges[name] = edge
 
     def input_edges(self, layer: str) -> list[Edge]:
@@ -176,6 +177,20 @@ class Network(nn.Module):
         """
         pairs = tuple((edge.pre, edge.post) for edge in self.wires)
         return _greedy_colouring(tuple(self.layers), pairs, frozenset(free))
+
+
+@torch.no_grad()
+def _check_shapes(name: str, edge: Edge, pre: tuple[int, ...], post: tuple[int, ...]) -> None:
+    """Refuse an edge that does not take a unit of layer `pre` to `post` and back."""
+    like = next(edge.parameters(), torch.zeros(()))
+    try:
+        drive, context = edge.drive_and_context(like.new_zeros(1, *pre))
+        back = edge.pullback(like.new_zeros(1, *post), context=context)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"edge {name} does not fit layers of shape {pre} and {post}: {error}") from None
+    if drive.shape[1:] != post or back.shape[1:] != pre:
+        found = f"{tuple(drive.shape[1:])}, and {tuple(back.shape[1:])} back"
+        raise ValueError(f"edge {name} does not fit layers of shape {pre} and {post}: it gives {found}")
 
 
 @lru_cache(maxsize=256)
