@@ -164,9 +164,7 @@ class Problem:
             x=torch.cat([problem.x for problem in problems]),
             clamps={layer: Clamp.stack([problem.clamps[layer] for problem in problems]) for layer in first.clamps},
             nudge=Nudge.stack([problem.nudge for problem in problems if problem.nudge]) if first.nudge else None,
-            scale=torch.cat([problem.scale for problem in problems if problem.scale is not None])
-            if first.scale is not None
-            else None,
+            scale=None if first.scale is None else torch.cat([one.scale for one in problems if one.scale is not None]),
             drives={
                 layer: (version, join([drive] * len(problems))) for layer, (version, drive) in first._drives.items()
             },

@@ -17,6 +17,7 @@ from eb_core.registry import UsageError
 from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
 from eb_core.settling.terms import QuadraticTerms
+from eb_core.settling.turns import minimized_in_turn
 from eb_core.things.edge import Edge
 from eb_core.things.energy import Energy
 from eb_core.things.network import Layer
@@ -52,6 +53,7 @@ class Workspace:
         self.active: Tensor | None = None
         self.plan: Any = None
         self._codes: dict[str, Tensor] = {}
+        self._has_force = problem.energy.differentiable
         self._is_own_code = type(problem.energy).encode is Energy.encode
         self._orders: dict[Order, list[str]] = {}
         self._driven: dict[str, tuple[Tensor, Any]] = {}
@@ -135,7 +137,7 @@ class Workspace:
             UsageError: the energy has no derivative.
         """
         layer, s = self.layers[name], self.units[name]
-        if not self.energy.domain(layer).differentiable:
+        if not self._has_force:
             raise UsageError(
                 f"units of {type(self.energy).__name__} have no force: their energy has no derivative",
                 advice="use a relaxer that needs none (needs_force = False)",
@@ -154,24 +156,11 @@ class Workspace:
         """
         layer, s = self.layers[name], self.units[name]
         field, code = self.field(name) if field is None else field, self._by_channel(self._code(name))
-        takes_turns = majorised and name in self.terms.majorants and not self.energy.domain(layer).differentiable
+        takes_turns = majorised and name in self.terms.majorants and not self._has_force
         field, bend = self.terms.in_minimum(name, field, code, iterated_nudge, majorised and not takes_turns)
         if takes_turns:
-            return self._in_turn(layer, field, s, bend)
+            return minimized_in_turn(self.problem, layer, field, s, bend)
         return self.energy.minimize_unit(layer, field, s, bend)
-
-    def _in_turn(self, layer: Layer, field: Tensor, s: Tensor, bend: Tensor | None) -> Tensor:
-        """Unit after unit of a layer to its minimum, each seeing those before it through the lateral edges."""
-        edges, first = self.problem.network.lateral(layer.name), torch.zeros(layer.size, dtype=torch.bool)
-        for unit in range(layer.size):
-            turn = first.index_fill(0, torch.tensor(unit), True).view(layer.shape).to(s.device)
-            new = torch.where(turn, self.energy.minimize_unit(layer, field, s, bend), s)
-            new = self.problem.hold(layer.name, new)
-            change = (self.energy.encode(layer, new) - self.energy.encode(layer, s)).flatten(0, 1)
-            for edge in edges:
-                field = field + self._by_channel(edge.pullback(change, edge.drive(change)))
-            s = new
-        return s
 
     def write(self, name: str, value: Tensor) -> None:
         """Replace the state of a layer; clamped units and frozen samples keep theirs."""
@@ -199,9 +188,9 @@ class Workspace:
 
     def _step(self, name: str, field: Tensor) -> Tensor:
         """max |P(s - dF/ds) - s| over the units of one layer, (B,); without derivative, of a unit to its minimum."""
-        s, domain = self.units[name], self.energy.domain(self.layers[name])
-        if domain.differentiable:
-            moved = domain.project(s + self.force(name, field))
+        s = self.units[name]
+        if self._has_force:
+            moved = self.energy.domain(self.layers[name]).project(s + self.force(name, field))
         else:
             moved = self.minimized(name, field, majorised=False)
         return (self.problem.hold(name, moved) - s).abs().flatten(1).amax(1)
