@@ -88,7 +88,7 @@ def look(work: Workspace, before: Mapping[str, Tensor], curvature: float) -> Non
     """Put sigma into memory, from the displacement of the iteration that began at `before`."""
     state, batch, like = work.state(), work.problem.batch, work.problem.x
     bends = {name: curvature + bend.amax(0) for name, bend in work.terms.self_terms.items()}
-    whole = {name: bends.get(name, like.new_full((), curvature)) for name in work.units}
+    whole = {name: bends.get(name, like.new_full((), curvature)) for name in work.units} if bends else None
     size = PART if state.large else batch
     found = []
     for first in range(0, batch, size):
@@ -97,7 +97,8 @@ def look(work: Workspace, before: Mapping[str, Tensor], curvature: float) -> Non
         active = active_units(work.problem.select(rows), part)
         displacement = {name: part[name] - before[name][rows] for name in active}
         found.append(power_step(work.problem.network, displacement, active, curvature=whole, state=part))
-    work.remember(SIGMA, torch.cat(found))
+    sigma = torch.cat(found)
+    work.remember(SIGMA, sigma if bends or curvature == 1 else sigma / unit_of(curvature))
 
 
 def forget(state: State, *names: str) -> State:

@@ -47,9 +47,9 @@ def contrast(problem: Problem, terms: Sequence[tuple[float, State]]) -> dict[str
             found = edge.gradient(problem.x, _sum(post)[0])
         else:
             found = edge.gradient(_stacked(parts[edge.pre]), _stacked(post))
-        if edge.curvature() is not None:
+        if edge in network.curved(edge.post):
             bends = edge.curvature_gradient(squares(edge.pre), squares(edge.post))
-            found = {name: gradient + bends[name] for name, gradient in found.items()}
+            found = {name: gradient + bends.get(name, 0.0) for name, gradient in found.items()}
         gradients |= {f"edges.{edge.pre}-{edge.post}.{parameter}": gradient for parameter, gradient in found.items()}
     for name, bias in network.biases.items():
         gradients[f"biases.{name}"] = _sum(weighted[name])[0].sum_to_size(bias.shape)

@@ -24,10 +24,11 @@ class Nudge:
     cost: Cost
     target: Tensor
     beta: Tensor
+    _strength: Tensor = attrs.field(init=False)
     _closed: list[Quadratic] = attrs.field(factory=list, init=False)
 
-    @property
-    def _strength(self) -> Tensor:
+    @_strength.default
+    def _column(self) -> Tensor:
         return self.beta.unsqueeze(1)
 
     def slope(self, readout: Tensor) -> Tensor:
@@ -36,6 +37,8 @@ class Nudge:
 
     def curvature(self) -> Tensor:
         """a of `quadratic`, (B, 1), whatever the read-out: exact for a quadratic cost, of any other a bound >= 0."""
+        if self._closed and self._closed[0][0] is not None:
+            return self._closed[0][0]
         closed = self.cost.quadratic(self.target)
         if closed is not None:
             return self._strength * closed[0]
@@ -52,10 +55,11 @@ class Nudge:
             return None, -self.slope(readout)
         if self._closed:
             return self._closed[0]
-        closed, a = self.cost.quadratic(self.target), self.curvature()
+        closed = self.cost.quadratic(self.target)
         if closed is not None:
-            self._closed.append((a, self._strength * closed[1]))
+            self._closed.append((self._strength * closed[0], self._strength * closed[1]))
             return self._closed[0]
+        a = self.curvature()
         return a, a * readout - self.slope(readout)
 
     @staticmethod

@@ -103,6 +103,11 @@ class Workspace:
         channels = self.energy.channels
         return stacked.unsqueeze(0) if channels == 1 else stacked.view(channels, -1, *stacked.shape[1:])
 
+    def _channel_code(self, name: str) -> Tensor:
+        """encode(s) of a layer, (channels, B, *shape), of one channel (B, *shape)."""
+        code = self._code(name)
+        return code if self.energy.channels == 1 else self._by_channel(code)
+
     def _share(self, edge: Edge) -> tuple[Tensor, Any]:
         """Drive and context of an edge that is not linear, computed once for both of its sides."""
         key = f"{edge.pre}-{edge.post}"
@@ -143,7 +148,9 @@ class Workspace:
                 advice="use a relaxer that needs none (needs_force = False)",
             )
         field = self.field(name) if field is None else field
-        return self.energy.force(layer, s, self.terms.in_force(name, field, self._by_channel(self._code(name))))
+        if name in self.terms.bent:
+            field = self.terms.in_force(name, field, self._channel_code(name))
+        return self.energy.force(layer, s, field)
 
     def minimized(
         self, name: str, field: Tensor | None = None, iterated_nudge: bool = False, majorised: bool = True
@@ -154,8 +161,10 @@ class Workspace:
         units move at once and F does not climb. Spins, which would never move then, take turns. `majorised=False` gives
         the minimum of each unit with all others fixed.
         """
-        layer, s = self.layers[name], self.units[name]
-        field, code = self.field(name) if field is None else field, self._by_channel(self._code(name))
+        layer, s, field = self.layers[name], self.units[name], self.field(name) if field is None else field
+        if name not in self.terms.in_block:
+            return self.energy.minimize_unit(layer, field, s)
+        code = self._channel_code(name)
         takes_turns = majorised and name in self.terms.majorants and not self._has_force
         field, bend = self.terms.in_minimum(name, field, code, iterated_nudge, majorised and not takes_turns)
         if takes_turns:

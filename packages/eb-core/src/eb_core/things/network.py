@@ -82,6 +82,8 @@ class Network(nn.Module):
         self._incoming = {name: [edge for edge in inner if edge.post == name] for name in shapes}
         self._outgoing = {name: [edge for edge in inner if edge.pre == name] for name in shapes}
         curved = [edge for edge in self._wires if type(edge).curvature is not Edge.curvature]
+        self._lateral = {name: [edge for edge in self._outgoing[name] if edge.is_lateral] for name in shapes}
+        self._constrained = [edge for edge in self._wires if edge.bounds or type(edge).project_ is not Edge.project_]
         self._curved = {name: [edge for edge in curved if name in (edge.pre, edge.post)] for name in self.layers}
         self._parameters_by_name = dict(self.named_parameters())
 
@@ -111,9 +113,13 @@ class Network(nn.Module):
         """Edges from a layer to others that settle; a lateral edge is among the incoming ones, too."""
         return self._outgoing[layer]
 
+    def curved(self, layer: str) -> list[Edge]:
+        """Edges with a self-term at a layer, the input included."""
+        return self._curved[layer]
+
     def lateral(self, layer: str) -> list[Edge]:
         """Edges that join units of this layer."""
-        return [edge for edge in self._outgoing[layer] if edge.is_lateral]
+        return self._lateral[layer]
 
     def curvature(self, layer: str) -> Tensor | None:
         """a_l: sum of the self-terms of all edges at a layer, broadcastable to its shape; None where there is none."""
@@ -130,10 +136,9 @@ class Network(nn.Module):
         bends = [bend for layer in self.unit_layers if (bend := self.curvature(layer.name)) is not None]
         return max((float(bend.max()) for bend in bends), default=0.0)
 
-    @torch.no_grad()
     def project_(self) -> None:
         """Put all parameters of edges to the nearest values that the edges allow; called after every update."""
-        for edge in self._wires:
+        for edge in self._constrained:
             edge.project_()
 
     @torch.no_grad()
