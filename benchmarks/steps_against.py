@@ -4,8 +4,8 @@
 
 One step is: settle the free and both nudged phases, contrast, one SGD update; float32, one thread, random inputs. All
 workers run the same steps from the same weights. Where a process happens to lie in memory is worth some percent, so
-each checkout has several. Printed are the medians, the ratio of the medians of each round, the ratio of the fastest tenths,
-and the largest difference of the free states. CHECKOUT is a clone or worktree of this repository; a compiled
+each checkout has several. Printed are the medians, the ratio of the medians of each round, the ratio of the fastest
+tenths, and the largest difference of the free states. CHECKOUT is a clone or worktree of this repository; a compiled
 `eb_native` is used where each of them has one.
 """
 

@@ -44,7 +44,8 @@ def test_rules_that_are_not_gradients_of_the_cost_show_their_bias() -> None:
     for name in ("cl", "c-cpl", "tbp"):
         errors = [one.value for one in rule_findings(make("rule", name)) if one.what == "relative error"]
         assert len(errors) == 8
-        assert all(error > 1e-9 for error in errors)
+        assert max(errors) > 1e-4
+        assert name == "tbp" or min(errors) > 1e-2  # 15 iterations are enough on some nets, not to change the function
 
 
 def test_asymmetric_feedback_is_found() -> None:

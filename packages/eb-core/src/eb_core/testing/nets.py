@@ -46,10 +46,10 @@ def random_network(energy: Energy, shape: str = "one hidden layer", seed: int = 
     """A network of one of `SHAPES` whose matrix of couplings between units has spectral norm `coupling`, or less.
 
     Below the smallest curvature of the self-energy (1 for Hopfield units) the energy is convex, so that every
-    dynamics must find the same minimum. Conductances add at most twice `coupling` to the curvature of a unit. Biases are
-    U(0, 0.5), so that units sit inside a box [0, 1]; U(-0.5, 0.5) with conductances, which would pull all phases to 0
-    otherwise. Through max-pooling the coupling depends on the state, and the energy is not convex: there the norm is the
-    largest of some random states.
+    dynamics must find the same minimum. Conductances add at most twice `coupling` to the curvature of a unit. Biases
+    are U(0, 0.5), so that units sit inside a box [0, 1]; U(-0.5, 0.5) with conductances, which would pull all phases to
+    0 otherwise. Through max-pooling the coupling depends on the state, and the energy is not convex: there the norm is
+    the largest of some random states.
     """
     network = _wired(shape)
     generator = torch.Generator().manual_seed(seed)
