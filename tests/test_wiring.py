@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from registered import make, names
 from torch import Tensor
 
+import eb_core as eb
 from eb_core import (
     Boxes,
     Dense,
@@ -17,6 +19,7 @@ from eb_core import (
     Lateral,
     Layer,
     Line,
+    Model,
     Network,
     Problem,
     Simulator,
@@ -268,3 +271,19 @@ def test_backprop_in_the_feed_forward_net_leaves_lateral_edges_out() -> None:
     others = [gradient for name, gradient in found[True].items() if name not in found[False]]
     assert len(others) == 2
     assert all(float(gradient.abs().max()) == 0 for gradient in others)
+
+
+def test_a_beta_that_conductances_do_not_allow_is_refused_before_training(tmp_path: Path) -> None:
+    with pytest.raises(
+        UsageError, match="this rule does not fit this network: beta = -5 leaves the output a curvature"
+    ):
+        eb.train(_Circuit(), energy=Voltages(), relaxer="hopfield", rule={"name": "c-ep", "beta": 5.0}, out=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@configurable
+class _Circuit(Model):
+    def build(self, input_shape: tuple[int, ...], outputs: int) -> Network:
+        return Network(
+            [("input", input_shape), ("output", (outputs,))], [Resistive("input", "output", input_shape, (outputs,))]
+        )

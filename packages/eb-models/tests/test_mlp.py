@@ -13,6 +13,13 @@ def test_chains_of_every_depth_keep_the_promises_of_a_model(hidden: tuple[int, .
     check_model(MLP(hidden=hidden), (1, 4, 4), outputs=3)
 
 
+def test_lateral_edges_join_the_units_of_every_hidden_layer_on_request() -> None:
+    model = MLP(hidden=(7, 5), lateral=True, lateral_gain=0.2)
+    check_model(model, (1, 4, 4), outputs=3)
+    network = model.build((1, 4, 4), 3)
+    assert [(edge.pre, edge.gain) for edge in network.wires if edge.is_lateral] == [("hidden1", 0.2), ("hidden2", 0.2)]
+
+
 def test_the_paper_size_has_as_many_parameters_as_the_paper_says() -> None:
     network = MLP(hidden=(120,)).build((784,), 10)
     assert sum(parameter.numel() for parameter in network.parameters()) == 784 * 120 + 120 + 120 * 10 + 10

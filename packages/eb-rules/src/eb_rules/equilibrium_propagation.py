@@ -9,7 +9,8 @@ Scellier et al., NeurIPS 2023 (arXiv 2312.15103), Sec. 2 and Theorems 1-3.
 import torch
 from torch import Tensor
 
-from eb_core import Cost, Energy, Problem, State, configurable
+from eb_core import Cost, Energy, Network, Problem, State, configurable
+from eb_core.settling.problem import output_curvature
 from eb_rules.two_phase import TwoPhase
 
 
@@ -30,10 +31,16 @@ class EquilibriumPropagation(TwoPhase):
         return 2 if self.variant == "centered" else 1
 
     def why_not(self, energy: Energy, cost: Cost) -> str | None:
-        lowest = self.strengths()[0]
-        slope = cost.quadratic(torch.zeros(1, 1))
-        curvature = energy.output_curvature + lowest * (cost.curvature if slope is None else slope[0])
-        if lowest < 0 < energy.output_curvature and curvature <= 0:
+        return self._unbounded(energy.output_curvature, cost) if energy.output_curvature > 0 else None
+
+    def why_not_on(self, network: Network, energy: Energy, cost: Cost) -> str | None:
+        return self._unbounded(output_curvature(network, energy), cost)
+
+    def _unbounded(self, own: float, cost: Cost) -> str | None:
+        """Why F has no minimum at the lower strength, for outputs of this curvature; or None."""
+        lowest, slope = self.strengths()[0], cost.quadratic(torch.zeros(1, 1))
+        curvature = own + lowest * (cost.curvature if slope is None else slope[0])
+        if lowest < 0 and curvature <= 0:
             return f"beta = {lowest:g} leaves the output a curvature of {curvature:g}, so F has no minimum: lower beta"
         return None
 

@@ -14,6 +14,7 @@ from eb_core.settling.relaxer import Relaxation
 from eb_core.settling.state import State
 from eb_core.things.cost import Cost
 from eb_core.things.energy import Energy
+from eb_core.things.network import Network
 
 
 @attrs.frozen(eq=False)
@@ -82,4 +83,8 @@ class Rule(ABC):
 
     def why_not(self, energy: Energy, cost: Cost) -> str | None:
         """Why this rule makes no sense for that physics and cost, or None; checked before any work starts."""
+        return None
+
+    def why_not_on(self, network: Network, energy: Energy, cost: Cost) -> str | None:
+        """Why this rule cannot train that network with its first weights, or None; checked when it is built."""
         return None

@@ -92,22 +92,12 @@ class Problem:
         """A strength for each sample, (B,)."""
         return self.x.new_full((self.batch,), strength) if isinstance(strength, float | int) else strength
 
-    @property
-    def output_curvature(self) -> float:
-        """Smallest curvature of an output unit, its own and that of edges.
-
-        F has no minimum where this plus beta times the curvature of the cost is not positive. Where it is, F has one if
-        hidden units live in boxes; units without walls may still run away together.
-        """
-        self_term = self.network.curvature(self.network.output)
-        return self.energy.output_curvature + (0.0 if self_term is None else float(self_term.detach().min()))
-
     def _check_bounded(self, nudge: Nudge, beta: float) -> None:
         """Refuse a beta for which F has no minimum: the curvature of the output must stay positive."""
         bend = nudge.cost.quadratic(nudge.target)
         if bend is None or beta >= 0:
             return
-        own = self.output_curvature
+        own = output_curvature(self.network, self.energy)
         if own + beta * bend[0] <= 0:
             raise UsageError(
                 f"beta = {beta:g} leaves the output curvature {own + beta * bend[0]:g}: F has no minimum",
@@ -248,3 +238,13 @@ class Problem:
         """What the cost sees: channel 0 of the output layer, (B, outputs)."""
         output = self.network.layers[self.network.output]
         return self.energy.encode(output, self.hold(output.name, state.units[output.name]))[0]
+
+
+def output_curvature(network: Network, energy: Energy) -> float:
+    """Smallest curvature of an output unit, its own and that of edges at their present weights.
+
+    F has no minimum where this plus beta times the curvature of the cost is not positive. Where it is, F has one if
+    hidden units live in boxes; units without walls may still run away together.
+    """
+    self_term = network.curvature(network.output)
+    return energy.output_curvature + (0.0 if self_term is None else float(self_term.detach().min()))

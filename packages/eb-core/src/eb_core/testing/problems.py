@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from eb_core.settling.problem import Problem
+from eb_core.settling.problem import Problem, output_curvature
 from eb_core.settling.state import State
 from eb_core.testing.nets import fitting_shapes, random_network
 from eb_core.things.cost import Cost
@@ -41,7 +41,7 @@ def all_phases(energy: Energy, seed: int = 0) -> Iterator[tuple[str, Problem]]:
     for shape in fitting_shapes(energy):
         free = free_problem(energy, shape, seed)
         yield f"{shape}, free", free
-        low = -min(0.3, 0.5 * free.output_curvature)
+        low = -min(0.3, 0.5 * output_curvature(free.network, energy))
         costs: list[Cost] = [SquaredError(), CrossEntropy()]
         for cost in (cost for cost in costs if cost.why_not(energy) is None):
             for beta in (0.3, low):

@@ -17,7 +17,7 @@ from torch import Tensor
 from eb_core.learning.backend import Backend, Session
 from eb_core.learning.rule import GradientEstimate, Rule
 from eb_core.learning.settled import weights_beyond
-from eb_core.registry import Configuration, RunError
+from eb_core.registry import Configuration, RunError, UsageError
 from eb_core.registry.recipes import TRAINER
 from eb_core.registry.wording import told
 from eb_core.settling.state import State
@@ -65,6 +65,9 @@ class Trainer:
         self.dtype: torch.dtype = getattr(torch, self.settings.dtype)
         self._model: Model = configuration["model"]
         self.network = self.fresh_network()
+        reason = self.rule.why_not_on(self.network, self.energy, self.cost)
+        if reason:
+            raise UsageError(f"this rule does not fit this network: {reason}", advice="change the rule or its options")
         self.optimiser = make_optimiser(self.network, self.settings)
         self.train_split, self.validation_split = split_off(data.train, self.settings)
         backend: Backend = configuration["backend"]
