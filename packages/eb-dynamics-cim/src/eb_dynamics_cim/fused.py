@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from eb_core import Dense, Workspace
+from eb_core.settling.workspace import records_or_rounds
 from eb_core.things.squared_error import SquaredError
 from eb_dynamics_cim.energy import CimEnergy
 from eb_dynamics_cim.unit import FLAT
@@ -55,7 +56,7 @@ class FusedRoots:
         """The fused sweep, or None where the plain one must serve: c <= 0, other edges, costs, clamps, autograd."""
         pull = work.problem.nudge
         plain = (
-            torch.is_grad_enabled()
+            records_or_rounds(work)
             or type(work.energy) is not CimEnergy
             or (pull is not None and type(pull.cost) is not SquaredError)
             or any(clamp.mask is not None for clamp in work.problem.clamps.values())
@@ -101,4 +102,4 @@ class FusedRoots:
         for update, old in zip(self._updates, kept, strict=False):
             update.state.copy_(torch.where(active.unsqueeze(1), update.state, old))  # type: ignore[union-attr]
         for update in self._updates:
-            self._work.write(update.name, update.state)
+            self._work.write(update.name, update.state.clone())

@@ -14,14 +14,12 @@ import torch
 from torch import Tensor
 
 from eb_core import Box, Dense, Energy, Line, SquaredError, Workspace
+from eb_core.settling.workspace import records_or_rounds
 from eb_dynamics_csb.pace import Pace
 
 
 class FusedMotion:
-    """cSB iterations of one workspace at one pace; `of` says whether they can be had.
-
-    The states that it writes into the workspace are views of its buffers: the next run changes them.
-    """
+    """cSB iterations of one workspace at one pace; `of` says whether they can be had."""
 
     def __init__(
         self, work: Workspace, order: Sequence[str], pace: Pace, noise: float, closed: bool, parallel: bool
@@ -37,7 +35,7 @@ class FusedMotion:
         """The fused motion, or None where the plain one must serve: other energies, edges, costs, clamps, autograd."""
         nudge = work.problem.nudge
         plain = (
-            torch.is_grad_enabled()
+            records_or_rounds(work)
             or not _is_quadratic(work)
             or (nudge is not None and type(nudge.cost) is not SquaredError)
             or any(type(work.energy.domain(layer)) not in (Box, Line) for layer in work.layers.values())
@@ -64,7 +62,7 @@ class FusedMotion:
         for index, part in enumerate(self._parts):
             if active is not None:
                 part.restore(active, kept[index])
-            self._work.write(part.name, part.x.t())
+            self._work.write(part.name, part.x.t().clone())
             if part.v is not None:
                 self._work.remember(f"momentum.{part.name}", (part.v / part.dt).t())
 

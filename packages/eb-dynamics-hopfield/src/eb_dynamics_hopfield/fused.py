@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from eb_core import Box, Dense, Workspace
+from eb_core.settling.workspace import records_or_rounds
 from eb_core.things.squared_error import SquaredError
 from eb_dynamics_hopfield.energy import HopfieldEnergy
 
@@ -65,7 +66,7 @@ class FusedSweep:
         """The fused sweep, or None where the plain one must serve: other energies, edges, costs, clamps, autograd."""
         pull = work.problem.nudge
         plain = (
-            torch.is_grad_enabled()
+            records_or_rounds(work)
             or type(work.energy) is not HopfieldEnergy
             or (pull is not None and type(pull.cost) is not SquaredError)
             or any(clamp.mask is not None for clamp in work.problem.clamps.values())
@@ -131,4 +132,4 @@ class FusedSweep:
         for name, state in moving.items():
             if active is not None:
                 state.copy_(torch.where(active, state, kept[name]))
-            self._work.write(name, state.t())
+            self._work.write(name, state.t().clone())

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from eb_core import Dense, Workspace
+from eb_core.settling.workspace import records_or_rounds
 from eb_core.things.squared_error import SquaredError
 from eb_dynamics_oim.energy import OscillatorEnergy
 
@@ -73,7 +74,7 @@ class FusedPhases:
         """The fused steps, or None where the plain ones must serve: other energies, edges, costs, clamps, autograd."""
         problem = work.problem
         plain = (
-            torch.is_grad_enabled()
+            records_or_rounds(work)
             or type(work.energy) is not OscillatorEnergy
             or (problem.nudge is not None and type(problem.nudge.cost) is not SquaredError)
             or any(clamp.mask is not None for clamp in problem.clamps.values())

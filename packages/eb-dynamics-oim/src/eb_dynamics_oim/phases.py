@@ -55,10 +55,17 @@ class PhaseRelaxer(IterativeRelaxer):
     ) -> Relaxation:
         units = None if start is None else State(start.units)  # velocities and step sizes belong to one phase
         found = super().relax(problem, units, generator=generator, trace=trace)
+        return attrs.evolve(found, state=self._read(problem, found.state))
+
+    def iterate(self, problem: Problem, state: State, steps: int, *, generator: torch.Generator | None = None) -> State:
+        return self._read(problem, super().iterate(problem, State(state.units), steps, generator=generator))
+
+    def _read(self, problem: Problem, state: State) -> State:
+        """The phases that are read out; through few bits a gradient passes as if there were none (straight through)."""
         if self.bits is None:
-            return attrs.evolve(found, state=State(found.state.units))
-        read = {name: problem.hold(name, quantised(value, self.bits)) for name, value in found.state.units.items()}
-        return attrs.evolve(found, state=State(read))
+            return State(state.units)
+        rounded = {name: value + (quantised(value, self.bits) - value).detach() for name, value in state.units.items()}
+        return State({name: problem.hold(name, value) for name, value in rounded.items()})
 
     def why_not(self, energy: Energy) -> str | None:
         for layer in PROBES:

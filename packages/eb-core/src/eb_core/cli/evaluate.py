@@ -52,7 +52,8 @@ def evaluate(
         raise_if_any(faults)
         as_in_run, notes = prepared_as(run, dataset, layer, registry)
         data = configure(registry, [as_in_run, layer], ["dataset"])["dataset"].load(data_dir)
-    made = net.predictions(data)
+    with net:
+        made = net.predictions(data)
     if predictions is not None:
         try:
             write_atomically(predictions, made.to_npz())

@@ -2,7 +2,8 @@
 
 `open` prepares the device for a network, `Session.program` sends new weights (slow path, once per update),
 `Session.settle` settles one phase (fast path). Buffers and caches live in the session. What comes back from a backend's
-`settle` is checked, whoever wrote it: the base class wraps it when the subclass is defined.
+`settle` is checked, whoever wrote it: the base class wraps it when the subclass is defined. So does it with `open`,
+which asks whether all parts fit, and with `close`, after which nothing settles.
 """
 
 import functools
@@ -14,7 +15,7 @@ from typing import Any, Self
 import torch
 
 from eb_core.learning.settled import fault_of, is_sound
-from eb_core.registry import EbError, RunError
+from eb_core.registry import EbError, RunError, UsageError
 from eb_core.registry.wording import told
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxation, Relaxer
@@ -33,6 +34,8 @@ def _checked(settle: Settle) -> Settle:
         self: "Session", problem: Problem, start: State | None = None, *, generator: torch.Generator | None = None
     ) -> Relaxation:
         settler = f"{type(self).__name__} with {type(self.relaxer).__name__}"
+        if self.closed:
+            raise RunError(f"{settler} is closed", advice="open another session: Backend.open, or use the net again")
         try:
             relaxation = settle(self, problem, start, generator=generator)
         except EbError:
@@ -54,6 +57,36 @@ def _checked(settle: Settle) -> Settle:
     return wrapper
 
 
+def _closing(close: Callable[["Session"], None]) -> Callable[["Session"], None]:
+    """`close` of a backend, after which the session is closed even where it failed."""
+
+    @functools.wraps(close)
+    def wrapper(self: "Session") -> None:
+        self.closed = True
+        close(self)
+
+    return wrapper
+
+
+def _fitting(open_: Callable[..., "Session"]) -> Callable[..., "Session"]:
+    """`open` of a backend, after dynamics, physics, wiring and backend have been asked whether they fit."""
+
+    @functools.wraps(open_)
+    def wrapper(
+        self: "Backend", network: Network, energy: Energy, relaxer: Relaxer, *arguments: Any, **named: Any
+    ) -> "Session":
+        for what, reason in (
+            ("relaxer does not fit this energy", relaxer.misfit(energy)),
+            ("relaxer does not fit this model", relaxer.why_not_on(network)),
+            ("backend does not fit this relaxer", self.why_not(energy, relaxer)),
+        ):
+            if reason:
+                raise UsageError(f"this {what}: {reason}", advice="choose another one of the two")
+        return open_(self, network, energy, relaxer, *arguments, **named)
+
+    return wrapper
+
+
 class Session(ABC):
     """An opened backend. A context manager; it belongs to one network, energy and relaxer.
 
@@ -62,14 +95,17 @@ class Session(ABC):
     """
 
     stacks: bool = False
+    closed: bool = False
 
     def __init__(self, network: Network, energy: Energy, relaxer: Relaxer) -> None:
         self.network, self.energy, self.relaxer = network, energy, relaxer
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
-        if "settle" in vars(cls):
-            cls.settle = _checked(cls.settle)  # type: ignore[method-assign]
+        for name, wrap in (("settle", _checked), ("close", _closing)):
+            own = vars(cls).get(name)
+            if own is not None and not hasattr(own, "__wrapped__"):
+                setattr(cls, name, wrap(own))
 
     @abstractmethod
     def settle(
@@ -87,8 +123,8 @@ class Session(ABC):
         return
 
     def close(self) -> None:
-        """Give the device back."""
-        return
+        """Give the device back; nothing settles afterwards (`closed`)."""
+        self.closed = True
 
     def __enter__(self) -> Self:
         return self
@@ -102,11 +138,21 @@ class Session(ABC):
 class Backend(ABC):
     """A recipe for sessions: a frozen value whose options say how to reach and drive the device."""
 
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        own = vars(cls).get("open")
+        if own is not None and not hasattr(own, "__wrapped__"):
+            cls.open = _fitting(own)  # type: ignore[method-assign]
+
     @abstractmethod
     def open(
         self, network: Network, energy: Energy, relaxer: Relaxer, *, device: torch.device, dtype: torch.dtype
     ) -> Session:
-        """A session; network and all tensors handed to it are on `device` and in `dtype`."""
+        """A session; network and all tensors handed to it are on `device` and in `dtype`.
+
+        Raises:
+            UsageError: dynamics, physics, wiring and this backend do not fit each other; asked before it is called.
+        """
 
     def why_not(self, energy: Energy, relaxer: Relaxer) -> str | None:
         """Why this device cannot run that physics or dynamics, or None; checked before any work starts."""

@@ -113,18 +113,9 @@ class Simulator(Backend):
     def open(
         self, network: Network, energy: Energy, relaxer: Relaxer, *, device: torch.device, dtype: torch.dtype
     ) -> Session:
-        reason = relaxer.why_not_on(network)
-        if reason:
-            raise UsageError(
-                f"this relaxer does not fit this model: {reason}", advice="choose another relaxer or model"
-            )
         if self.precision == "full":
             return SimulatorSession(network, energy, relaxer)
-        reason = self.why_not(energy, relaxer)
-        if reason or not isinstance(relaxer, IterativeRelaxer):
-            raise UsageError(
-                f"this relaxer does not fit this backend: {reason}", advice="use precision = full, or another relaxer"
-            )
+        assert isinstance(relaxer, IterativeRelaxer), "why_not has refused others"
         if dtype != torch.float32:
             raise UsageError(
                 f"precision = bfloat16 rounds {str(dtype).removeprefix('torch.')}, which was asked for to avoid that",

@@ -6,7 +6,7 @@ and the loop ends with the last one; elsewhere the budget runs out, so that noth
 """
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -60,6 +60,12 @@ class IterativeRelaxer(Relaxer):
         ge=1,
         only_with=({"tol": True}, {"nudged_tol": True}),
     )
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        """A faster `sweeps` belongs to the `sweep` beside it: a class with a `sweep` of its own does not inherit it."""
+        super().__init_subclass__(**arguments)
+        if "sweep" in vars(cls) and "sweeps" not in vars(cls):
+            cls.sweeps = IterativeRelaxer.sweeps  # type: ignore[method-assign]
 
     @abstractmethod
     def sweep(self, work: Workspace) -> None:

@@ -265,9 +265,14 @@ class Workspace:
         return part
 
 
+def records_or_rounds(work: Workspace) -> bool:
+    """Whether autograd follows, or autocast rounds products: kernels that write into buffers pass both by."""
+    return torch.is_grad_enabled() or torch.is_autocast_enabled(work.problem.x.device.type)
+
+
 def _channels_last(value: Tensor) -> Tensor:
     """Images in the layout of convolutions: elementwise steps keep that of their first operand."""
     return value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value
 
 
-__all__ = ["Layer", "Order", "Workspace"]
+__all__ = ["Layer", "Order", "Workspace", "records_or_rounds"]

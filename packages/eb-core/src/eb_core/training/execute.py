@@ -71,10 +71,11 @@ def execute(
     net = TrainedNet(
         trainer.network,
         trainer.energy,
+        configuration["relaxer"],
+        configuration["backend"],
         trainer.rule,
         trainer.cost,
         trainer.data.classes,
-        trainer.session,
         trainer.settings.seed,
     )
     test = predictions.score() if predictions else None

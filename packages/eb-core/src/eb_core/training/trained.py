@@ -6,7 +6,8 @@ net.predict(x)
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import attrs
 import torch
@@ -18,7 +19,7 @@ from eb_core.registry import Layer, Registry, UsageError, parse_recipe
 from eb_core.registry.commands import command
 from eb_core.registry.recipes import TRAINER, read_text
 from eb_core.settling.problem import Problem
-from eb_core.settling.relaxer import Relaxation
+from eb_core.settling.relaxer import Relaxation, Relaxer
 from eb_core.things.arrays import tensor_of
 from eb_core.things.cost import Cost
 from eb_core.things.data import Data
@@ -39,17 +40,52 @@ from eb_core.training.streams import stream
 class TrainedNet:
     """A network with the physics and dynamics it was trained with.
 
+    It opens a session of its own when it first settles, and keeps it until `close` or the end of a `with` block; after
+    that it opens another one when it is used again.
+
     Where the dynamics has noise, every call draws it from a fresh stream of `seed`: the same input gives the same
     answer. Pass `generator` for independent draws.
     """
 
     network: Network
     energy: Energy
+    relaxer: Relaxer
+    backend: Backend
     rule: Rule
     cost: Cost
     classes: int
-    session: Session
     seed: int = 0
+    _sessions: list[Session] = attrs.field(factory=list, init=False)
+
+    @property
+    def session(self) -> Session:
+        """The session that it settles with, opened now if there is none.
+
+        Raises:
+            UsageError, RunError: the backend cannot be opened.
+        """
+        if not self._sessions:
+            weight = next(self.network.parameters())
+            opened = self.backend.open(
+                self.network, self.energy, self.relaxer, device=weight.device, dtype=weight.dtype
+            )
+            self._sessions.append(opened)
+            opened.__enter__()
+            opened.program()
+        return self._sessions[0]
+
+    def close(self) -> None:
+        """Give the device back."""
+        while self._sessions:
+            self._sessions.pop().__exit__(None, None, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     @torch.no_grad()
     def settle(self, x: Any, *, generator: torch.Generator | None = None) -> Relaxation:
@@ -124,10 +160,8 @@ def load_run(
         dtype=dtype,
     )
     read_weights(path, network)
-    opened: Backend = backend
-    session = opened.open(network, energy, configuration["relaxer"], device=torch.device(device), dtype=dtype)
-    session.program()
-    return TrainedNet(network, energy, configuration["rule"], cost, facts["classes"], session, settings.seed)
+    relaxer, rule = configuration["relaxer"], configuration["rule"]
+    return TrainedNet(network, energy, relaxer, backend, rule, cost, facts["classes"], settings.seed)
 
 
 def load_run_data(
