@@ -16,6 +16,8 @@ from eb_core.things.energy import Energy
 
 FAR = 1e6
 """Further than any wall."""
+ROUNDING = 1e-12
+"""Difference that two ways to the same figure may show, relative to the larger of it and 1."""
 CLIMB = 1e-12
 """Rounding that a step which must not increase F may show, relative to |F| + 1."""
 
@@ -57,13 +59,13 @@ def _check_forces(problem: Problem, state: State, where: str) -> None:
     for layer, gradient in zip(problem.free_layers, gradients, strict=True):
         force = problem.hold(layer.name, work.force(layer.name)) if layer.name not in problem.clamps else None
         if force is not None:
-            require_close(force, -gradient, f"force on {layer.name} = -dF/ds", where)
+            require_close(force, -gradient, f"force on {layer.name} = -dF/ds", where, ROUNDING)
 
 
 @torch.no_grad()
 def _check_measures(problem: Problem, state: State, where: str) -> None:
     residual, total = Workspace(problem, state).measure()
-    require_close(total, problem.total_energy(state), "the measured energy is E", where)
+    require_close(total, problem.total_energy(state), "the measured energy is E", where, ROUNDING)
     with torch.enable_grad():
         expected = residual_by_definition(problem, state)
     require_close(residual, expected, "residual = max |P(s - dF/ds) - s|, or whether a spin would turn", where)
