@@ -145,7 +145,7 @@ def test_the_best_state_is_chosen_sample_by_sample() -> None:
     problem = Problem.free(network, energy, x)
     made = {"slow": make("relaxer", "gradient-flow", dt=0.1), "block": make("relaxer", "hopfield")}
     relaxers = {name: with_budget(relaxer, 5) for name, relaxer in made.items()}
-    slow, block = side_by_side(relaxers, problem, problem.rest(), repeats=1, generator=torch.Generator)
+    slow, block = side_by_side(relaxers, problem, problem.initial_state(), repeats=1, generator=torch.Generator)
     best = torch.minimum(slow.energy[-1], block.energy[-1])
     assert bool(((slow.distance == 0) == (slow.energy[-1] == best)).all())
     assert bool((slow.distance + block.distance > 0).all())

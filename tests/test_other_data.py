@@ -88,7 +88,7 @@ def run_on(folder: Path, dataset: str) -> Path:
 def test_what_prepares_samples_applies_and_nothing_else(
     tmp_path: Path, dataset: str, other: str, taken: dict[str, Any], said: int
 ) -> None:
-    layer, notes = prepared_as(run_on(tmp_path, dataset), other, eb.registry.Layer(), REGISTRY)
+    layer, notes = prepared_as(run_on(tmp_path, dataset), other, eb.registry.SettingsLayer(), REGISTRY)
     values = {name: value for name, (value, _) in layer.sections["dataset"].items() if name != "name"}
     assert values == taken
     assert len(notes) == said
@@ -96,7 +96,7 @@ def test_what_prepares_samples_applies_and_nothing_else(
 
 def test_a_class_that_only_the_run_names_is_not_imported(tmp_path: Path) -> None:
     run = run_on(tmp_path, 'name = "antigravity:Geohash"\nnormalise = true\n')
-    prepared_as(run, "digits", eb.registry.Layer(), REGISTRY)
+    prepared_as(run, "digits", eb.registry.SettingsLayer(), REGISTRY)
     import sys
 
     assert "antigravity" not in sys.modules

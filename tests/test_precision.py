@@ -91,7 +91,7 @@ def test_the_input_drive_is_not_rounded() -> None:
     layer = network.unit_layers[0]
     fresh = Problem.free(network, energy, found.problem.x)
     with torch.no_grad():
-        assert torch.equal(found.problem.base(layer), fresh.base(layer))
+        assert torch.equal(found.problem.constant_field(layer), fresh.constant_field(layer))
 
 
 def test_float64_and_budgets_that_cannot_be_divided_are_refused() -> None:

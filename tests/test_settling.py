@@ -102,11 +102,11 @@ def test_phases_of_one_batch_share_the_input_drive_until_the_weights_change() ->
     problem = free_problem(ENERGY, "one hidden layer")
     layer = problem.network.layers["hidden1"]
     with torch.no_grad():
-        first = problem.base(layer)
-        assert nudged(problem, SquaredError(), 0.1).base(layer) is first
+        first = problem.constant_field(layer)
+        assert nudged(problem, SquaredError(), 0.1).constant_field(layer) is first
         problem.network.edges["input-hidden1"].weight.mul_(2)
-        assert problem.base(layer) is not first
-    assert problem.base(layer).requires_grad, "recording autograd, the drive carries a graph of its own"
+        assert problem.constant_field(layer) is not first
+    assert problem.constant_field(layer).requires_grad, "recording autograd, the drive carries a graph of its own"
 
 
 def test_a_state_carries_memory_through_selection_and_joining() -> None:

@@ -47,7 +47,7 @@ class Phases(Energy):
     def encode(self, layer: Layer, s: Tensor) -> Tensor:
         return torch.stack([s.cos(), s.sin()])
 
-    def pull(self, layer: Layer, s: Tensor, field: Tensor) -> Tensor:
+    def encode_vjp(self, layer: Layer, s: Tensor, field: Tensor) -> Tensor:
         return s.cos() * field[1] - s.sin() * field[0]
 
     def self_energy(self, layer: Layer, s: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ class Phases(Energy):
     def output_curvature(self) -> float:
         return float("inf")  # the circle is compact: F has a minimum for every beta
 
-    def rest(self, layer: Layer, batch: int, like: Tensor) -> Tensor:
+    def initial_state(self, layer: Layer, batch: int, like: Tensor) -> Tensor:
         return like.new_full((batch, *layer.shape), torch.pi / 2)
 
     def minimize_unit(self, layer: Layer, field: Tensor, s: Tensor, curvature: Tensor | None = None) -> Tensor:
@@ -149,7 +149,7 @@ class SpinGlass(Energy):
     def output_curvature(self) -> float:
         return float("inf")
 
-    def rest(self, layer: Layer, batch: int, like: Tensor) -> Tensor:
+    def initial_state(self, layer: Layer, batch: int, like: Tensor) -> Tensor:
         return like.new_ones(batch, *layer.shape)
 
 

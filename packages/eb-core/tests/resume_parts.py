@@ -89,7 +89,7 @@ class Lamp:
 
 
 class Lit(SimulatorSession):
-    def program(self) -> None:
+    def upload_parameters(self) -> None:
         Lamp.programs += 1
         if Lamp.programs == Lamp.breaks_at:
             raise OSError("the lamp went out")

@@ -32,7 +32,7 @@ def test_a_force_that_is_not_minus_the_derivative_is_found() -> None:
 
 def test_a_chain_rule_with_the_wrong_sign_is_found() -> None:
     class Wrong(Phases):
-        def pull(self, layer: Layer, s: Tensor, field: Tensor) -> Tensor:
+        def encode_vjp(self, layer: Layer, s: Tensor, field: Tensor) -> Tensor:
             return s.cos() * field[1] + s.sin() * field[0]
 
     with pytest.raises(ConformanceError, match="force on hidden1"):

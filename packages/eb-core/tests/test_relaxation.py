@@ -41,7 +41,7 @@ def test_energy_and_residual_are_those_of_its_state(energy: Energy, tol: float) 
 def test_what_was_handed_over_is_not_measured_again() -> None:
     problem = free_problem(Springs(), "one hidden layer")
     energy = torch.arange(6.0)
-    relaxation = Relaxation(problem, problem.rest(), torch.zeros(6, dtype=torch.int64), energy=energy)
+    relaxation = Relaxation(problem, problem.initial_state(), torch.zeros(6, dtype=torch.int64), energy=energy)
     assert relaxation.energy is energy
     assert float(relaxation.residual.min()) > 0
 
@@ -61,7 +61,7 @@ def test_a_stacked_relaxation_splits_into_those_of_its_phases() -> None:
     free = free_problem(Phases(), "three hidden layers")
     phases: list[Problem] = [nudged(free, SquaredError(), beta) for beta in (-0.3, 0.3)]
     relaxer = Descent(steps=40, nudged_steps=40, tol=1e-2)
-    start = free.rest()
+    start = free.initial_state()
     both = relaxer.relax(Problem.stack(phases), State.cat([start, start])).split(phases)
     for part, phase in zip(both, phases, strict=True):
         alone = relaxer.relax(phase, start)

@@ -80,7 +80,9 @@ def test_a_nudge_under_which_the_output_alone_diverges_is_refused_only_where_it_
         CSB(nudge="iterated").relax(nudged(problem, SquaredError(), 0.6))
     CSB(nudge="iterated", update="parallel").relax(nudged(problem, SquaredError(), 0.6))
     with pytest.raises(UsageError, match=r"beta = 0\.5"):
-        CSB(dt=edge + 1e-6, nudge="iterated").iterate(nudged(problem, SquaredError(), strengths), problem.rest(), 1)
+        CSB(dt=edge + 1e-6, nudge="iterated").iterate(
+            nudged(problem, SquaredError(), strengths), problem.initial_state(), 1
+        )
 
 
 def test_a_net_that_is_coupled_too_strongly_for_a_fixed_pace_is_a_notice_and_none_where_it_is_chosen() -> None:
@@ -114,7 +116,7 @@ def test_a_unit_that_meets_its_wall_stops_there(fast: bool) -> None:
     with torch.no_grad():
         problem.network.biases["hidden2"].fill_(2.0)
         fresh = Problem.free(problem.network, BOXED, problem.x)
-        state = relaxer.relax(fresh).state if fast else relaxer.iterate(fresh, fresh.rest(), 4)
+        state = relaxer.relax(fresh).state if fast else relaxer.iterate(fresh, fresh.initial_state(), 4)
     assert bool((state["hidden2"] == 1).all())
     assert bool((state.memory["momentum.hidden2"] == 0).all())
     assert bool((state.memory["momentum.hidden1"] != 0).any())
@@ -157,8 +159,8 @@ def test_iterations_can_be_taken_in_two_parts_whatever_the_memory() -> None:
     problem = free_problem(ENERGY, SHAPE)
     for options in ({}, {"update": "parallel"}, {"dt": 1.0, "gamma": 0.4}):
         relaxer = CSB(**options)  # type: ignore[arg-type]
-        whole = relaxer.iterate(problem, problem.rest(), 7)
-        half = relaxer.iterate(problem, relaxer.iterate(problem, problem.rest(), 2), 5)
+        whole = relaxer.iterate(problem, problem.initial_state(), 7)
+        half = relaxer.iterate(problem, relaxer.iterate(problem, problem.initial_state(), 2), 5)
         assert set(whole.memory) == set(half.memory)
         for name, value in whole.units.items():
             torch.testing.assert_close(half[name], value, rtol=0, atol=0)
@@ -209,7 +211,7 @@ def test_an_average_is_the_mean_of_the_last_states_and_quietens_noise() -> None:
     problem = free_problem(ENERGY, SHAPE)
     relaxer = CSB(average=3, steps=7, tol=1e-4)
     single = CSB(steps=7)
-    states = [single.iterate(problem, problem.rest(), count) for count in (5, 6, 7)]
+    states = [single.iterate(problem, problem.initial_state(), count) for count in (5, 6, 7)]
     ended = relaxer.relax(problem, trace=True)
     for name, value in ended.state.units.items():
         expected = torch.stack([one[name] for one in states]).mean(0)

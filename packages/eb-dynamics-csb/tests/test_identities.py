@@ -106,7 +106,7 @@ def linear_net(sigma: float) -> Problem:
 def off_the_middle(problem: Problem, size: float) -> State:
     """Near the minimum, with parts along layers that move together and layers that move against each other."""
     away = {"a": torch.tensor([1.0, 2, 3, 4]), "o": torch.tensor([1.0, -1, 2, -3])}
-    return State({name: value + 0.5 + size * away[name] for name, value in problem.rest().units.items()})
+    return State({name: value + 0.5 + size * away[name] for name, value in problem.initial_state().units.items()})
 
 
 CASES = [
@@ -248,10 +248,10 @@ def test_the_fast_path_leaves_other_problems_to_the_plain_one() -> None:
     half = torch.arange(plain.shape[1]).unsqueeze(0) % 2 == 0
     problems = {"some units clamped": free.clamped({"hidden1": plain}, {"hidden1": half})}
     for name, problem in problems.items():
-        work = Workspace(problem, problem.rest())
+        work = Workspace(problem, problem.initial_state())
         with torch.no_grad():
             relaxer.sweeps(work, 1)
         assert not work.plan.fused, name
-    work = Workspace(free, free.rest())
+    work = Workspace(free, free.initial_state())
     relaxer.sweeps(work, 1)
     assert not work.plan.fused, "autograd records"

@@ -218,7 +218,7 @@ def test_nudged_phases_start_from_what_was_read_out() -> None:
 
 def test_a_step_beyond_the_curvature_at_rest_is_noticed_with_the_limit() -> None:
     problem = phases()[0]
-    work = Workspace(problem, problem.rest())
+    work = Workspace(problem, problem.initial_state())
     largest = float(torch.linalg.eigvalsh(hessian(problem, work.state(), 0))[-1])
     assert curvature_at_rest(problem.network, ENERGY) == pytest.approx(largest, rel=1e-6)
     for relaxer in (PhaseDynamics, HeavyBall):

@@ -134,7 +134,7 @@ def test_the_doubled_batch_really_runs_where_the_backend_can_and_only_there() ->
 
     session.settle = counting  # type: ignore[method-assign,assignment]
     EquilibriumPropagation().estimate(session, problem.x, target, COST)
-    session.stacks = False
+    session.supports_stacked_phases = False
     EquilibriumPropagation().estimate(session, problem.x, target, COST)
     assert batches == [6, 12, 6, 6, 6]
 

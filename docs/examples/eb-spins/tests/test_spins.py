@@ -21,7 +21,7 @@ class Enumerated(eb.Relaxer):
     needs_force = False
 
     def relax(self, problem, start=None, *, generator=None, trace=False):
-        rest = problem.rest()
+        rest = problem.initial_state()
         names = list(rest.units)
         widths = [rest.units[n].shape[1] for n in names]
         all_states = torch.tensor(list(itertools.product((-1.0, 1.0), repeat=sum(widths))), dtype=problem.x.dtype)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from eb_core.registry import Component, Layer, Plugin, Registry, Text, parse_recipe, resolve_layers
+from eb_core.registry import Component, Plugin, Registry, SettingsLayer, Text, parse_recipe, resolve_layers
 
 
 def plugin(distribution: str, status: Any = "ok", **components: list[Component]) -> Plugin:
@@ -30,15 +30,17 @@ TOY = plugin(
 REGISTRY = Registry([TOY])
 
 
-def resolve(*layers: Layer, kinds: tuple[str, ...] = ("dataset", "trainer"), registry: Registry = REGISTRY) -> Any:
+def resolve(
+    *layers: SettingsLayer, kinds: tuple[str, ...] = ("dataset", "trainer"), registry: Registry = REGISTRY
+) -> Any:
     """The configuration; a fault is a failure."""
     configuration, faults = resolve_layers(registry, layers, kinds)
     assert faults == []
     return configuration
 
 
-def flags(**sections: dict[str, str]) -> Layer:
-    return Layer(
+def flags(**sections: dict[str, str]) -> SettingsLayer:
+    return SettingsLayer(
         {
             kind: {key: (text if key == "name" else Text(text), f"--{key}") for key, text in section.items()}
             for kind, section in sections.items()
@@ -46,5 +48,5 @@ def flags(**sections: dict[str, str]) -> Layer:
     )
 
 
-def recipe(text: str, origin: str = "a.toml") -> Layer:
+def recipe(text: str, origin: str = "a.toml") -> SettingsLayer:
     return parse_recipe(text, origin)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from recipe_parts import Everything
 from recipe_parts.catalogue import REGISTRY, flags, recipe, resolve
 
-from eb_core.registry import Layer, PluginError, UsageError, parse_recipe, read_recipe, resolve_layers
+from eb_core.registry import PluginError, SettingsLayer, UsageError, parse_recipe, read_recipe, resolve_layers
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ values = st.fixed_dictionaries(
 
 @given(values, st.sampled_from(["all", "all-b", "toy:all-c", "recipe_parts:Everything"]))
 def test_every_value_of_a_resolved_recipe_survives_being_written_and_read(given: dict[str, Any], name: str) -> None:
-    layer = Layer({"dataset": {"name": (name, "")} | {key: (value, "") for key, value in given.items()}})
+    layer = SettingsLayer({"dataset": {"name": (name, "")} | {key: (value, "") for key, value in given.items()}})
     first = resolve(layer)
     assert {key: getattr(first["dataset"], key) for key in given} == {
         key: tuple(value) if isinstance(value, list) else value for key, value in given.items()
@@ -140,6 +140,6 @@ def test_every_value_of_a_resolved_recipe_survives_being_written_and_read(given:
 
 def test_an_instance_made_in_python_is_written_under_its_name_and_with_all_options() -> None:
     for instance, name in ((Everything(whole=9), "all"), (Everything(choice="b", number=0.1), "all-b")):
-        first = resolve(Layer(instances={"dataset": instance}))
+        first = resolve(SettingsLayer(instances={"dataset": instance}))
         assert first.sections["dataset"].name == name
         assert resolve(parse_recipe(first.to_toml(), "written"))["dataset"] == instance

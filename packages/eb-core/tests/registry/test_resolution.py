@@ -6,7 +6,7 @@ import pytest
 from recipe_parts import Everything, Net, Other
 from recipe_parts.catalogue import REGISTRY, TOY, flags, plugin, recipe, resolve
 
-from eb_core.registry import Component, Layer, Plugin, PluginError, Registry, resolve_layers
+from eb_core.registry import Component, Plugin, PluginError, Registry, SettingsLayer, resolve_layers
 
 
 def test_settings_lie_over_one_another_and_each_knows_its_origin() -> None:
@@ -97,6 +97,6 @@ def test_the_name_of_a_component_must_be_text() -> None:
 
 @pytest.mark.parametrize("junk", [Everything, Net(), 3])
 def test_what_is_no_instance_of_its_kind_is_wrong_usage(junk: Any) -> None:
-    _, faults = resolve_layers(REGISTRY, [Layer(instances={"dataset": junk})], ("dataset",))
+    _, faults = resolve_layers(REGISTRY, [SettingsLayer(instances={"dataset": junk})], ("dataset",))
     assert "an instance of Dataset" in faults[0].what
     assert (faults[0].advice == "call the class to make an instance") == isinstance(junk, type)

@@ -83,7 +83,7 @@ class FusedRoots:
                 terms.append((buffers[edge.post], edge.weight))
         assert isinstance(work.energy, CimEnergy)
         c: float | Tensor = work.energy.stiffness
-        constant = work.base(name)
+        constant = work.constant_field(name)
         pull = work.problem.nudge
         if pull is not None and name == network.output:
             a, b = pull.quadratic(buffers[name])

@@ -12,7 +12,7 @@ from eb_core import IterativeRelaxer, Problem, Relaxation, State, Trace, Workspa
 def mean(last: Sequence[Mapping[str, Tensor]], work: Workspace) -> State:
     """The mean of states, clamped units at their values, with the memory that the work ends with."""
     units = {name: torch.stack([one[name] for one in last]).mean(0) for name in last[0]}
-    return State({name: work.problem.hold(name, value) for name, value in units.items()}, dict(work.memory))
+    return State({name: work.problem.apply_clamp(name, value) for name, value in units.items()}, dict(work.memory))
 
 
 @torch.no_grad()

@@ -78,7 +78,7 @@ class _Part:
         self._work, self._noise, self._mu = work, noise, pace.mu
         self._terms: list[tuple[Tensor, Tensor]] = [(edge.weight, states[edge.pre]) for edge in network.incoming(name)]
         self._terms += [(edge.weight.t(), states[edge.post]) for edge in network.outgoing(name)]
-        constant, self._step = work.base(name).t(), pace.h
+        constant, self._step = work.constant_field(name).t(), pace.h
         self._scale: Tensor | None = None
         if nudge is not None and name == network.output:
             constant = constant + nudge.beta * nudge.target.t()
@@ -139,7 +139,7 @@ class _Part:
 def _is_quadratic(work: Workspace) -> bool:
     """Units that are their own code with self-energy s^2 / 2: the derivative of that is the unit itself."""
     kind = type(work.energy)
-    if (kind.encode, kind.pull, kind.force) != (Energy.encode, Energy.pull, Energy.force):
+    if (kind.encode, kind.encode_vjp, kind.force) != (Energy.encode, Energy.encode_vjp, Energy.force):
         return False
     layers = work.layers.items()
     return all(work.energy.self_derivative(layer, work.units[name]) is work.units[name] for name, layer in layers)

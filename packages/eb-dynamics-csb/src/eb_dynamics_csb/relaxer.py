@@ -136,7 +136,7 @@ class CSB(IterativeRelaxer):
         if self.average == 1:
             ended = super().relax(problem, start, generator=generator, trace=trace)
         else:
-            work = Workspace(problem, problem.rest() if start is None else start, generator)
+            work = Workspace(problem, problem.initial_state() if start is None else start, generator)
             ended = averaged(self, work, self.budget(problem), self.average, self._tolerance(problem), trace)
         return attrs.evolve(ended, state=forget(ended.state, AGE))
 

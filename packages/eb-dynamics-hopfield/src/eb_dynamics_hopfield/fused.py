@@ -80,7 +80,7 @@ class FusedSweep:
         work, network, state = self._work, self._work.problem.network, self._states[name]
         terms: list[tuple[Tensor, Tensor]] = [(edge.weight, self._states[edge.pre]) for edge in network.incoming(name)]
         terms += [(edge.weight.t(), self._states[edge.post]) for edge in network.outgoing(name)]
-        constant = work.base(name).t()
+        constant = work.constant_field(name).t()
         kernels: list[Kernel] = []
         after: list[Kernel] = []
         pull = work.problem.nudge

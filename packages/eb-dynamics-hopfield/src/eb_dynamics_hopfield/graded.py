@@ -60,7 +60,7 @@ class GradedHopfield(Energy):
     def encode(self, layer: Layer, s: Tensor) -> Tensor:
         return (s if layer.role == "output" else RHO[self.activation][0](s)).unsqueeze(0)
 
-    def pull(self, layer: Layer, s: Tensor, field: Tensor) -> Tensor:
+    def encode_vjp(self, layer: Layer, s: Tensor, field: Tensor) -> Tensor:
         return field[0] if layer.role == "output" else RHO[self.activation][1](s) * field[0]
 
     def self_energy(self, layer: Layer, s: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ class GradedHopfield(Energy):
 
     def force(self, layer: Layer, s: Tensor, field: Tensor) -> Tensor:
         """rho'(s) (g - s)."""
-        return self.pull(layer, s, field - s)
+        return self.encode_vjp(layer, s, field - s)
 
     def why_not(self, network: Network) -> str | None:
         if self.activation != "tanh" or all(edge.linear for edge in network.wires if edge.pre != network.input):

@@ -19,7 +19,7 @@ def curvature_at_rest(network: Network, energy: Energy) -> float:
     """Largest eigenvalue of d2E/ds2 at rest with the input at 0, by 60 steps of Lanczos."""
     like = next(network.parameters())
     problem = Problem.free(network, energy, like.new_zeros(1, *network.layers[network.input].shape))
-    units = {name: value.detach().requires_grad_() for name, value in problem.rest().units.items()}
+    units = {name: value.detach().requires_grad_() for name, value in problem.initial_state().units.items()}
     with torch.enable_grad():
         slope = torch.autograd.grad(problem.total_energy(State(units)).sum(), list(units.values()), create_graph=True)
     sizes = [value.numel() for value in units.values()]

@@ -48,7 +48,7 @@ class OscillatorEnergy(Energy):
     def encode(self, layer: Layer, s: Tensor) -> Tensor:
         return torch.stack([s.cos(), s.sin()])
 
-    def pull(self, layer: Layer, s: Tensor, field: Tensor) -> Tensor:
+    def encode_vjp(self, layer: Layer, s: Tensor, field: Tensor) -> Tensor:
         return s.cos() * field[1] - s.sin() * field[0]
 
     def self_energy(self, layer: Layer, s: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ class OscillatorEnergy(Energy):
         """Infinite: the circle is compact, so F has a minimum for every beta."""
         return math.inf
 
-    def rest(self, layer: Layer, batch: int, like: Tensor) -> Tensor:
+    def initial_state(self, layer: Layer, batch: int, like: Tensor) -> Tensor:
         """pi/2, where the read-out is 0."""
         return like.new_full((batch, *layer.shape), math.pi / 2)
 

@@ -39,7 +39,7 @@ class FusedPhases:
         self.cos, self.sin = self._code[:batch], self._code[batch:]
         self._field, self._force = torch.empty_like(self._code), torch.empty_like(self.phase)
         self.along, self.across = self._field[:batch], self._field[batch:]
-        constants = {name: work.base(name).clone() for name in sizes}
+        constants = {name: work.constant_field(name).clone() for name in sizes}
         sync: float = work.energy.sync  # type: ignore[attr-defined]
         self.pulls: list[tuple[slice, Tensor]] = [(slice(0, width), self.phase.new_full((), 2 * sync))] if sync else []
         if nudge is not None and network.output in sizes:

@@ -65,7 +65,7 @@ class PhaseRelaxer(IterativeRelaxer):
         if self.bits is None:
             return State(state.units)
         rounded = {name: value + (quantised(value, self.bits) - value).detach() for name, value in state.units.items()}
-        return State({name: problem.hold(name, value) for name, value in rounded.items()})
+        return State({name: problem.apply_clamp(name, value) for name, value in rounded.items()})
 
     def why_not(self, energy: Energy) -> str | None:
         for layer in PROBES:

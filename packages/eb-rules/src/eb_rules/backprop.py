@@ -164,7 +164,7 @@ class Backprop(Rule):
 
 def feed_forward(problem: Problem) -> State:
     """Layer after layer at its minimum under the input and the layers before it alone; differentiable."""
-    work = Workspace(problem, problem.rest())
+    work = Workspace(problem, problem.initial_state())
     for name in work.layers:
         work.write(name, work.minimized(name, work.field(name, feedback=False), majorised=False))
     return work.state()
@@ -187,5 +187,5 @@ def _not_smooth(energy: Energy) -> str | None:
 
 
 def _needs_simulation(session: Session, rule: str) -> None:
-    if not session.stacks:
+    if not session.simulates:
         raise UsageError(f"{rule} differentiates the dynamics, which a device does not show", advice="use c-ep there")

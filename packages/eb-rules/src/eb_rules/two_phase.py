@@ -91,7 +91,7 @@ class TwoPhase(Rule):
         stacked = self.stacked
         if stacked is None:
             stacked = not free.large
-        if not (stacked and session.stacks):
+        if not (stacked and session.supports_stacked_phases):
             return [session.settle(phase, free, generator=generator) for phase in phases]
         both = session.settle(Problem.stack(phases), State.cat([free] * len(phases)), generator=generator)
         return both.split(phases)

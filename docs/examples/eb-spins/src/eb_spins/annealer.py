@@ -89,7 +89,7 @@ class Annealer(Relaxer):
         return best if best is not None else work.state()
 
     def relax(self, problem, start=None, *, generator=None, trace=False):
-        start = problem.rest() if start is None else start
+        start = problem.initial_state() if start is None else start
         steps = self.reads * self.period(problem.phase)
         way = [] if trace else None
         with torch.no_grad():

@@ -26,7 +26,7 @@ class Ising(Energy):
     def output_curvature(self):
         return float("inf")
 
-    def rest(self, layer, batch, like):
+    def initial_state(self, layer, batch, like):
         return like.new_ones(batch, *layer.shape)
 
     def why_not(self, network):

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from eb_core.registry import Fault, Layer, Registry, Text, UsageError
+from eb_core.registry import Fault, Registry, SettingsLayer, Text, UsageError
 from eb_core.registry.recipes import TRAINER
 
 Options = Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", show_default=False)]
@@ -28,7 +28,7 @@ def names_of(kind: str) -> Callable[[str], list[str]]:
     return complete
 
 
-def component_layer(kind: str, text: str) -> Layer:
+def component_layer(kind: str, text: str) -> SettingsLayer:
     """`name` or `name(key=value, …)` as a layer; commas inside brackets and quotes belong to a value.
 
     Raises:
@@ -44,7 +44,7 @@ def component_layer(kind: str, text: str) -> Layer:
         if not equals or not key or key == "name":
             raise UsageError(f"'{pair.strip()}' is not KEY=VALUE", origin=origin, advice=_FORM)
         values[key] = (Text(value), origin)
-    return Layer({kind: values})
+    return SettingsLayer({kind: values})
 
 
 _FORM = "write it as in --relaxer 'gradient-flow(dt=.3, check_every=1)'"
@@ -67,7 +67,7 @@ def layer_from_flags(
     names: Mapping[str, str | None],
     options: Mapping[str, Sequence[str] | None],
     settings: Mapping[str, str | None],
-) -> tuple[Layer, list[Fault]]:
+) -> tuple[SettingsLayer, list[Fault]]:
     """What was typed, as a layer with its origins, and faults for pairs that are not `key=value`.
 
     Args:
@@ -92,4 +92,4 @@ def layer_from_flags(
     for key, text in settings.items():
         if text is not None:
             sections.setdefault(TRAINER, {})[key] = (Text(text), f"--{key.replace('_', '-')} {text}")
-    return Layer(sections), faults
+    return SettingsLayer(sections), faults

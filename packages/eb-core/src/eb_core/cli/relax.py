@@ -11,7 +11,7 @@ from eb_core.cli.choices import Options, Trust, component_layer, layer_from_flag
 from eb_core.cli.listing import AsJson
 from eb_core.cli.render import err, guarded, out, print_json
 from eb_core.cli.terminal import styled
-from eb_core.registry import Configuration, EbError, Layer, Registry, UsageError, read_recipe
+from eb_core.registry import Configuration, EbError, Registry, SettingsLayer, UsageError, read_recipe
 from eb_core.registry.errors import gathered, raise_if_any, raise_together
 from eb_core.registry.recipes import TRAINER
 
@@ -101,8 +101,8 @@ def _refuse_beside_run(names: dict[str, str | None], options: dict[str, Any], re
 
 
 def _below(
-    registry: Registry, run: Path | None, recipe: list[str] | None, flags: Layer, trust: bool
-) -> tuple[list[Layer], list[str]]:
+    registry: Registry, run: Path | None, recipe: list[str] | None, flags: SettingsLayer, trust: bool
+) -> tuple[list[SettingsLayer], list[str]]:
     """What lies below the flags, and what is to be said of it."""
     if run is None:
         return [read_recipe(registry, one, trust=trust, typed=("eb", "relax")) for one in recipe or []], []
@@ -118,7 +118,7 @@ def _below(
 
 
 def _configurations(
-    registry: Registry, below: Sequence[Layer], flags: Layer, relaxers: Sequence[str]
+    registry: Registry, below: Sequence[SettingsLayer], flags: SettingsLayer, relaxers: Sequence[str]
 ) -> dict[str, Configuration]:
     """What was typed for each relaxer -> everything resolved; all that is wrong is reported before any work starts."""
     from eb_core.training.prepare import configure
@@ -168,7 +168,7 @@ def _settle(
         weight = next(network.parameters())
         rows = (data.test or data.train).x[:batch].to(weight)
         problem = Problem.free(network, energy, rows)
-        start, said = problem.rest(), list(said)
+        start, said = problem.initial_state(), list(said)
         if beta:
             name, only = next(iter(made.items()))
             status.update(styled("{}: the free state that the nudged phase starts from", name))

@@ -1,6 +1,6 @@
 """A backend is the place where settling happens: this computer, an emulated chip, a real device.
 
-`open` prepares the device for a network, `Session.program` sends new weights (slow path, once per update),
+`open` prepares the device for a network, `Session.upload_parameters` sends new weights (slow path, once per update),
 `Session.settle` settles one phase (fast path). Buffers and caches live in the session. What comes back from a backend's
 `settle` is checked, whoever wrote it: the base class wraps it when the subclass is defined. So does it with `open`,
 which asks whether all parts fit, and with `close`, after which nothing settles.
@@ -90,11 +90,14 @@ def _fitting(open_: Callable[..., "Session"]) -> Callable[..., "Session"]:
 class Session(ABC):
     """An opened backend. A context manager; it belongs to one network, energy and relaxer.
 
-    `stacks` says that a batch may hold several phases, each sample with its own beta, as well as one phase:
-    true of a simulation, rarely of a device.
+    `supports_stacked_phases` says that a batch may hold several phases, each sample with its own beta, as well as one.
+
+    `simulates` says that `settle` is `relaxer` on this computer: its iterations may be differentiated, and settled anew
+    in another precision to see what a training lacks.
     """
 
-    stacks: bool = False
+    supports_stacked_phases: bool = False
+    simulates: bool = False
     closed: bool = False
 
     def __init__(self, network: Network, energy: Energy, relaxer: Relaxer) -> None:
@@ -118,7 +121,7 @@ class Session(ABC):
                 not finite, outside its domain, or not at the value of its clamp (values are checked on the CPU only).
         """
 
-    def program(self) -> None:
+    def upload_parameters(self) -> None:
         """Send the network's current parameters to the device; called after every weight update."""
         return
 

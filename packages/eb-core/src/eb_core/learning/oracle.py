@@ -107,7 +107,7 @@ def mobility(problem: Problem, state: State) -> tuple[Tensor, Tensor]:
         walls = domain.at_wall(s)
         held = torch.ones_like(s)
         if layer.name in problem.clamps:
-            held = (problem.hold(layer.name, torch.full_like(s, torch.nan)).isnan()).to(s)
+            held = (problem.apply_clamp(layer.name, torch.full_like(s, torch.nan)).isnan()).to(s)
         if walls is None:
             moving.append(held)
             continue

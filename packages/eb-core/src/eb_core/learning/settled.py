@@ -132,7 +132,7 @@ def _fault_of_values(layer: Layer, s: Tensor, bad: Tensor, problem: Problem, rel
     """The first sample that is wrong, its value, and what is likely to have caused it."""
     sample = int(bad.flatten(1).any(1).nonzero()[0, 0])
     wrong = bad[sample]
-    value, held = float(s[sample][wrong][0]), float(problem.hold(layer.name, s)[sample][wrong][0])
+    value, held = float(s[sample][wrong][0]), float(problem.apply_clamp(layer.name, s)[sample][wrong][0])
     what = f"{settler}, {problem.phase} phase: layer '{layer.name}', sample {sample} came back as {value:.6g}"
     if not math.isfinite(value):
         beyond = weights_beyond(problem.network)
@@ -140,7 +140,9 @@ def _fault_of_values(layer: Layer, s: Tensor, bad: Tensor, problem: Problem, rel
             return Fault(f"{what}; {beyond}", settler, "lower lr or the gain of the model")
         return Fault(f"{what}: it diverged", settler, _shorter_step(relaxer))
     if held != value:
-        return Fault(f"{what}, clamped at {held:.6g}", settler, "leave clamped units at their values: Problem.hold")
+        return Fault(
+            f"{what}, clamped at {held:.6g}", settler, "leave clamped units at their values: Problem.apply_clamp"
+        )
     return Fault(
         f"{what}, outside its domain {problem.energy.domain(layer)}",
         settler,

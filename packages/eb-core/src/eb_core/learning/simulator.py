@@ -26,7 +26,8 @@ Stages = tuple[IterativeRelaxer | None, IterativeRelaxer | None]
 class SimulatorSession(Session):
     """Settles with `relaxer.relax`; weights need no programming, they are read where they lie."""
 
-    stacks = True
+    supports_stacked_phases = True
+    simulates = True
 
     def settle(
         self, problem: Problem, start: State | None = None, *, generator: torch.Generator | None = None
@@ -37,7 +38,8 @@ class SimulatorSession(Session):
 class MixedSession(Session):
     """Settles the first iterations of each phase in bfloat16, the last `polish` ones as they are."""
 
-    stacks = True
+    supports_stacked_phases = True
+    simulates = True
 
     def __init__(self, network: Network, energy: Energy, relaxer: IterativeRelaxer, polish: int) -> None:
         super().__init__(network, energy, relaxer)
@@ -67,14 +69,14 @@ class MixedSession(Session):
             return self.relaxer.relax(problem, start, generator=generator)
         with torch.no_grad():
             for layer in problem.network.unit_layers:
-                problem.base(layer)
+                problem.constant_field(layer)
         with torch.autocast(problem.x.device.type, dtype=torch.bfloat16):
             found = rough.relax(problem, start, generator=generator)
         dtype = problem.x.dtype
         state = found.state.map(lambda value: value.to(dtype) if value.is_floating_point() else value)
         if fine is None:
             walls = {layer.name: problem.energy.domain(layer) for layer in problem.network.unit_layers}
-            units = {name: problem.hold(name, walls[name].project(s)) for name, s in state.units.items()}
+            units = {name: problem.apply_clamp(name, walls[name].project(s)) for name, s in state.units.items()}
             return attrs.evolve(found, state=State(units, state.memory))  # bfloat16 rounds walls, too
         last = fine.relax(problem, state, generator=generator)
         return attrs.evolve(last, steps=found.steps + last.steps)

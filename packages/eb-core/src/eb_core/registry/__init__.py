@@ -8,7 +8,7 @@ from eb_core.registry.errors import EbError, Fault, PluginError, RunError, Usage
 from eb_core.registry.hookspecs import hookimpl
 from eb_core.registry.options import configurable, fields, option
 from eb_core.registry.plugin_filter import PluginFilter
-from eb_core.registry.recipes import Configuration, Layer, Section, parse_recipe, read_recipe
+from eb_core.registry.recipes import Configuration, Section, SettingsLayer, parse_recipe, read_recipe
 from eb_core.registry.resolution import resolve_layers
 from eb_core.registry.text import Text
 
@@ -20,7 +20,6 @@ __all__ = [
     "Configuration",
     "EbError",
     "Fault",
-    "Layer",
     "Offer",
     "Plugin",
     "PluginError",
@@ -28,6 +27,7 @@ __all__ = [
     "Registry",
     "RunError",
     "Section",
+    "SettingsLayer",
     "Text",
     "UsageError",
     "configurable",

@@ -42,7 +42,7 @@ Values = dict[str, tuple[Any, str]]
 
 
 @attrs.frozen
-class Layer:
+class SettingsLayer:
     """One source of settings: per section its values with their origins, or a ready-made instance.
 
     Args:
@@ -90,7 +90,7 @@ class Configuration:
 
     Args:
         notes: what was said on the way, to be shown.
-        vouch: what a command that reads this run from a file needs: `--trust`, or nothing (see `Layer`).
+        vouch: what a command that reads this run from a file needs: `--trust`, or nothing (see `SettingsLayer`).
     """
 
     sections: Mapping[str, Section]
@@ -117,7 +117,9 @@ class Configuration:
         }
 
 
-def read_recipe(registry: Registry, name: str, *, trust: bool = False, typed: Sequence[str] = ("eb", "train")) -> Layer:
+def read_recipe(
+    registry: Registry, name: str, *, trust: bool = False, typed: Sequence[str] = ("eb", "train")
+) -> SettingsLayer:
     """The recipe called `name`, or the one in the file at the path `name` (ends in .toml).
 
     Args:
@@ -150,8 +152,8 @@ def read_text(path: Path, origin: str, advice: str = "check the path") -> str:
         raise UsageError(f"recipe file cannot be read: {error}", origin=origin, advice=advice) from None
 
 
-def parse_recipe(text: str, origin: str, vouch: str = VOUCH) -> Layer:
-    """TOML text as a layer; `origin` says where it is from, `vouch` is that of `Layer`."""
+def parse_recipe(text: str, origin: str, vouch: str = VOUCH) -> SettingsLayer:
+    """TOML text as a layer; `origin` says where it is from, `vouch` is that of `SettingsLayer`."""
     try:
         document = tomli.loads(text)
     except (ValueError, RecursionError) as error:
@@ -168,4 +170,4 @@ def parse_recipe(text: str, origin: str, vouch: str = VOUCH) -> Layer:
             sections[section] = {key: (value, f"{origin} [{section}]") for key, value in table.items()}
     if faults:
         raise UsageError(*faults)
-    return Layer(sections, is_recipe=True, vouch=vouch)
+    return SettingsLayer(sections, is_recipe=True, vouch=vouch)

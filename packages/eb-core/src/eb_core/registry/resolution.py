@@ -18,8 +18,8 @@ from eb_core.registry.recipes import (
     TRAINER,
     TRAINER_TARGET,
     Configuration,
-    Layer,
     Section,
+    SettingsLayer,
     Values,
     read_recipe,
 )
@@ -27,7 +27,7 @@ from eb_core.registry.wording import shown
 
 
 def resolve_layers(
-    registry: Registry, layers: Sequence[Layer], kinds: Sequence[str] = SECTIONS
+    registry: Registry, layers: Sequence[SettingsLayer], kinds: Sequence[str] = SECTIONS
 ) -> tuple[Configuration, list[Fault]]:
     """Lay `layers` (lowest first) over the defaults and build every component.
 
@@ -57,13 +57,13 @@ def resolve_layers(
     return Configuration(sections, tuple(notes), ("--trust",) if doubtful else ()), faults
 
 
-def _suite_defaults(registry: Registry) -> Layer:
+def _suite_defaults(registry: Registry) -> SettingsLayer:
     """What the installed suites use by default."""
     defaults = {kind: registry.default(kind) for kind in KINDS}
-    return Layer({kind: {"name": (one[0], f"default of {one[1]}")} for kind, one in defaults.items() if one})
+    return SettingsLayer({kind: {"name": (one[0], f"default of {one[1]}")} for kind, one in defaults.items() if one})
 
 
-def _default_recipe(registry: Registry, layers: Sequence[Layer]) -> list[Layer]:
+def _default_recipe(registry: Registry, layers: Sequence[SettingsLayer]) -> list[SettingsLayer]:
     """The recipe that the chosen model names, unless a recipe or an instance settles the matter."""
     if any("model" in layer.instances or (layer.is_recipe and layer.name_of("model")) for layer in layers):
         return []
@@ -79,7 +79,7 @@ def _default_recipe(registry: Registry, layers: Sequence[Layer]) -> list[Layer]:
 
 
 def _resolve_section(
-    registry: Registry, stack: Sequence[Layer], kind: str, notes: list[str]
+    registry: Registry, stack: Sequence[SettingsLayer], kind: str, notes: list[str]
 ) -> tuple[Section | None, list[Fault]]:
     for layer in reversed(stack):
         if kind in layer.instances:
@@ -110,7 +110,9 @@ def _is_doubtful(registry: Registry, kind: str, section: Section) -> bool:
     )
 
 
-def _doubted(stack: Sequence[Layer], kind: str, values: Values, preset: Mapping[str, Any] = {}) -> dict[str, str]:
+def _doubted(
+    stack: Sequence[SettingsLayer], kind: str, values: Values, preset: Mapping[str, Any] = {}
+) -> dict[str, str]:
     """The options whose value nobody vouches for, with the way to do so: it is a file's, not that of the preset."""
     return {
         key: layer.vouch
@@ -121,7 +123,9 @@ def _doubted(stack: Sequence[Layer], kind: str, values: Values, preset: Mapping[
     }
 
 
-def _overlay(registry: Registry, stack: Sequence[Layer], kind: str, notes: list[str]) -> tuple[Component, str, Values]:
+def _overlay(
+    registry: Registry, stack: Sequence[SettingsLayer], kind: str, notes: list[str]
+) -> tuple[Component, str, Values]:
     """The component named last, its name, and what all layers say about its options.
 
     A component named before it may be out of order or not installed: nobody needs it any more.

@@ -113,7 +113,7 @@ class IterativeRelaxer(Relaxer):
         generator: torch.Generator | None = None,
         trace: bool = False,
     ) -> Relaxation:
-        work = Workspace(problem, problem.rest() if start is None else start, generator)
+        work = Workspace(problem, problem.initial_state() if start is None else start, generator)
         budget = self.budget(problem)
         tol = self._tolerance(problem)
         recorder = _Recorder(problem, work) if trace else None

@@ -148,7 +148,7 @@ class Problem:
         """
         first = problems[0]
         for layer in first.network.unit_layers:
-            first.base(layer)
+            first.constant_field(layer)
         return attrs.evolve(
             first,
             x=torch.cat([problem.x for problem in problems]),
@@ -174,16 +174,16 @@ class Problem:
             if layer.name not in self.clamps or self.clamps[layer.name].mask is not None
         ]
 
-    def rest(self) -> State:
+    def initial_state(self) -> State:
         """The energy's reference state, with the clamped units at their values."""
-        units = {layer.name: self.energy.rest(layer, self.batch, self.x) for layer in self.network.unit_layers}
-        return State({name: self.hold(name, value) for name, value in units.items()})
+        units = {layer.name: self.energy.initial_state(layer, self.batch, self.x) for layer in self.network.unit_layers}
+        return State({name: self.apply_clamp(name, value) for name, value in units.items()})
 
-    def hold(self, layer: str, s: Tensor) -> Tensor:
+    def apply_clamp(self, layer: str, s: Tensor) -> Tensor:
         """`s` with the clamped units of that layer replaced by their values."""
         return self.clamps[layer].apply(s) if layer in self.clamps else s
 
-    def base(self, layer: Layer) -> Tensor:
+    def constant_field(self, layer: Layer) -> Tensor:
         """b_l + what the input drives into the layer: (B, *shape), the same in all phases of a batch.
 
         Computed once per batch, unless autograd is recording (then it must carry a graph of its own).
@@ -212,12 +212,12 @@ class Problem:
     def total_energy(self, state: State) -> Tensor:
         """E of each sample, (B,), differentiable in the parameters and the state."""
         layers, network = self.network.unit_layers, self.network
-        units = {name: self.hold(name, value) for name, value in state.units.items()}
+        units = {name: self.apply_clamp(name, value) for name, value in state.units.items()}
         codes = {layer.name: self.energy.encode(layer, units[layer.name]) for layer in layers}
         total = self.input_energy()
         for layer in layers:
             code, bend = codes[layer.name], self.network.curvature(layer.name)
-            alone = self.energy.self_energy(layer, units[layer.name]) - self.base(layer) * code[0]
+            alone = self.energy.self_energy(layer, units[layer.name]) - self.constant_field(layer) * code[0]
             if bend is not None:
                 alone = alone + 0.5 * bend * code.square().sum(0)
             total = total + alone.flatten(1).sum(1)
@@ -237,7 +237,7 @@ class Problem:
     def readout(self, state: State) -> Tensor:
         """What the cost sees: channel 0 of the output layer, (B, outputs)."""
         output = self.network.layers[self.network.output]
-        return self.energy.encode(output, self.hold(output.name, state.units[output.name]))[0]
+        return self.energy.encode(output, self.apply_clamp(output.name, state.units[output.name]))[0]
 
 
 def output_curvature(network: Network, energy: Energy) -> float:

@@ -20,7 +20,7 @@ def minimized_in_turn(problem: Problem, layer: Layer, field: Tensor, s: Tensor, 
         turn = nobody.clone()
         turn[unit] = True
         new = torch.where(turn.view(layer.shape), energy.minimize_unit(layer, field, s, curvature), s)
-        new = problem.hold(layer.name, new)
+        new = problem.apply_clamp(layer.name, new)
         change = (energy.encode(layer, new) - energy.encode(layer, s)).flatten(0, 1)
         for edge in edges:
             field = field + edge.pullback(change, edge.drive(change)).view(field.shape)

@@ -45,7 +45,7 @@ class Workspace:
         self.problem = problem
         self.energy = problem.energy
         self.layers = {layer.name: layer for layer in problem.free_layers}
-        self.units = {name: _channels_last(problem.hold(name, value)) for name, value in start.units.items()}
+        self.units = {name: _channels_last(problem.apply_clamp(name, value)) for name, value in start.units.items()}
         self.memory = dict(start.memory)
         self._generator = generator
         self._full_batch = problem.batch
@@ -70,7 +70,9 @@ class Workspace:
             name: [edge for edge in (*incoming, *outgoing) if not edge.linear]
             for name, (incoming, outgoing) in ends.items()
         }
-        self._base = {name: _channels_last(self._stacked(problem.base(layer))) for name, layer in self.layers.items()}
+        self._base = {
+            name: _channels_last(self._stacked(problem.constant_field(layer))) for name, layer in self.layers.items()
+        }
         self.terms = QuadraticTerms(problem, self.layers.values())
 
     def _stacked(self, drive: Tensor) -> Tensor:
@@ -85,7 +87,7 @@ class Workspace:
             self._orders[order] = [name for group in groups for name in group]
         return self._orders[order]
 
-    def base(self, name: str) -> Tensor:
+    def constant_field(self, name: str) -> Tensor:
         """What does not change while a layer settles: bias and input drive, (channels * B, *shape)."""
         return self._base[name]
 
@@ -174,7 +176,7 @@ class Workspace:
     def write(self, name: str, value: Tensor) -> None:
         """Replace the state of a layer; clamped units and frozen samples keep theirs."""
         if self.problem.clamps:
-            value = self.problem.hold(name, value)
+            value = self.problem.apply_clamp(name, value)
         if self.active is not None:
             value = torch.where(self.active.view(-1, *[1] * (value.ndim - 1)), value, self.units[name])
         self.units[name] = value
@@ -202,7 +204,7 @@ class Workspace:
             moved = self.energy.domain(self.layers[name]).project(s + self.force(name, field))
         else:
             moved = self.minimized(name, field, majorised=False)
-        return (self.problem.hold(name, moved) - s).abs().flatten(1).amax(1)
+        return (self.problem.apply_clamp(name, moved) - s).abs().flatten(1).amax(1)
 
     def measure(self) -> tuple[Tensor, Tensor]:
         """Residual and energy E of each sample, (B,) each, from one evaluation of the fields.

@@ -57,7 +57,7 @@ def _check_forces(problem: Problem, state: State, where: str) -> None:
     )
     work = Workspace(problem, state)
     for layer, gradient in zip(problem.free_layers, gradients, strict=True):
-        force = problem.hold(layer.name, work.force(layer.name)) if layer.name not in problem.clamps else None
+        force = problem.apply_clamp(layer.name, work.force(layer.name)) if layer.name not in problem.clamps else None
         if force is not None:
             require_close(force, -gradient, f"force on {layer.name} = -dF/ds", where, ROUNDING)
 
@@ -96,7 +96,7 @@ def _check_walls(domain: Domain, name: str, s: Tensor, where: str) -> None:
 
 
 def _check_domains(problem: Problem, state: State, where: str) -> None:
-    energy, rest = problem.energy, problem.rest()
+    energy, rest = problem.energy, problem.initial_state()
     for layer in problem.network.unit_layers:
         domain = energy.domain(layer)
         once = domain.project(3 * state[layer.name] - 1)

@@ -66,7 +66,7 @@ def random_state(problem: Problem, seed: int = 0, *, low: float = -0.2, high: fl
     for layer in problem.network.unit_layers:
         noise = torch.rand(problem.batch, *layer.shape, generator=generator, dtype=problem.x.dtype)
         spread = problem.energy.domain(layer).project((high - low) * noise + low)
-        units[layer.name] = problem.hold(layer.name, spread)
+        units[layer.name] = problem.apply_clamp(layer.name, spread)
     return State(units)
 
 
@@ -83,7 +83,7 @@ def residual_by_definition(problem: Problem, state: State) -> Tensor:
         if gradient is None:  # a layer clamped as a whole
             continue
         moved = problem.energy.domain(problem.network.layers[name]).project(value - gradient)
-        largest = torch.maximum(largest, (problem.hold(name, moved) - value).abs().flatten(1).amax(1))
+        largest = torch.maximum(largest, (problem.apply_clamp(name, moved) - value).abs().flatten(1).amax(1))
     return largest.detach()
 
 
@@ -98,7 +98,7 @@ def flip_gains(problem: Problem, state: State) -> dict[str, Tensor]:
         for unit in range(layer.size):
             turned = s.flatten(1).clone()
             turned[:, unit] *= -1
-            held = problem.hold(layer.name, turned.view_as(s))
+            held = problem.apply_clamp(layer.name, turned.view_as(s))
             gain[:, unit] = before - problem.objective(State({**state.units, layer.name: held}))
         gains[layer.name] = gain.view_as(s)
     return gains

@@ -86,7 +86,9 @@ def _check_report(problem: Problem, relaxation: Relaxation, where: str) -> None:
         value = state[layer.name]
         require(value.dtype == problem.x.dtype, f"{layer.name} keeps its dtype", where)
         require(tuple(value.shape) == (problem.batch, *layer.shape), f"{layer.name} keeps its shape", where)
-        require(torch.equal(problem.hold(layer.name, value), value), f"clamped units of {layer.name} stay", where)
+        require(
+            torch.equal(problem.apply_clamp(layer.name, value), value), f"clamped units of {layer.name} stay", where
+        )
         if layer.name not in problem.clamps:
             projected = problem.energy.domain(layer).project(value)
             require(torch.equal(projected, value), f"{layer.name} stays in its domain", where)

@@ -95,7 +95,7 @@ def room(problem: Problem) -> Tensor:
 @torch.no_grad()
 def _settled(problem: Problem, by_block: bool) -> State:
     """The end of block minimisation, or of projected gradient flow, from rest."""
-    work = Workspace(problem, problem.rest())
+    work = Workspace(problem, problem.initial_state())
     for _ in range(BLOCK_SWEEPS if by_block else FLOW_STEPS):
         if by_block:
             for name in work.order():

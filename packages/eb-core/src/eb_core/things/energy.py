@@ -66,13 +66,13 @@ class Energy(ABC):
         """u = what the wires carry, (channels, B, *shape); default: the state itself."""
         return s.unsqueeze(0)
 
-    def pull(self, layer: Layer, s: Tensor, field: Tensor) -> Tensor:
+    def encode_vjp(self, layer: Layer, s: Tensor, field: Tensor) -> Tensor:
         """sum_c (du^c / ds) field^c: what a field on the encoded unit means for its state."""
         return field[0]
 
     def force(self, layer: Layer, s: Tensor, field: Tensor) -> Tensor:
         """-dE/ds = -self'(s) + sum_c (du^c / ds) field^c."""
-        return self.pull(layer, s, field) - self.self_derivative(layer, s)
+        return self.encode_vjp(layer, s, field) - self.self_derivative(layer, s)
 
     def with_readout(self, value: Tensor, s: Tensor) -> Tensor:
         """The state nearest to s whose read-out is `value`; what a clamped output is held at. Default: the value."""
@@ -97,7 +97,7 @@ class Energy(ABC):
         """Whether all states move continuously, so that there is a force -dE/ds and an exact gradient."""
         return all(self.domain(layer).differentiable for layer in KINDS)
 
-    def rest(self, layer: Layer, batch: int, like: Tensor) -> Tensor:
+    def initial_state(self, layer: Layer, batch: int, like: Tensor) -> Tensor:
         """Reference state that a free phase starts from, (batch, *shape), dtype and device of `like`."""
         return like.new_zeros(batch, *layer.shape)
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eb_core.registry import Configuration, Layer, Registry, UsageError, read_recipe
+from eb_core.registry import Configuration, Registry, SettingsLayer, UsageError, read_recipe
 from eb_core.registry.recipes import TRAINER
 from eb_core.things.data import Data, Dataset, OwnArrays
 from eb_core.training.asked import data_of, idle_without_run, observers_of, path_of, recipes_of, registry_of
@@ -28,7 +28,9 @@ Choice = str | Mapping[str, Any] | object
 """A component's name, a mapping `{"name": …, option: value}`, or a ready-made instance."""
 
 
-def layer_of(choices: Mapping[str, Choice | None], trainer: Mapping[str, Any] | TrainerSettings | None) -> Layer:
+def layer_of(
+    choices: Mapping[str, Choice | None], trainer: Mapping[str, Any] | TrainerSettings | None
+) -> SettingsLayer:
     """Choices made in Python as the topmost layer of settings."""
     sections: dict[str, dict[str, tuple[Any, str]]] = {}
     instances: dict[str, Any] = {}
@@ -46,7 +48,7 @@ def layer_of(choices: Mapping[str, Choice | None], trainer: Mapping[str, Any] | 
         instances[TRAINER] = trainer
     elif trainer:
         sections[TRAINER] = {key: (value, f"{key}=") for key, value in trainer.items()}
-    return Layer(sections, instances)
+    return SettingsLayer(sections, instances)
 
 
 def train(

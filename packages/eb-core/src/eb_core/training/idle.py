@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eb_core.learning.rule import Rule
-from eb_core.registry import Configuration, Layer, fields
+from eb_core.registry import Configuration, SettingsLayer, fields
 from eb_core.registry.conditions import hindrance, shown
 from eb_core.registry.conform import OptionSpec
 from eb_core.registry.options import default_of
@@ -17,7 +17,7 @@ SETTLING = ("relaxer", "backend")
 """Kinds whose options act while phases settle."""
 
 
-def idle_notes(configuration: Configuration, layers: Sequence[Layer]) -> list[str]:
+def idle_notes(configuration: Configuration, layers: Sequence[SettingsLayer]) -> list[str]:
     """One line for each option that is asked for in `layers` and does nothing."""
     notes = []
     rule = configuration["rule"] if "rule" in configuration.sections else None
@@ -40,7 +40,7 @@ def idle_notes(configuration: Configuration, layers: Sequence[Layer]) -> list[st
 
 
 def _asked(
-    values: Mapping[str, tuple[Any, str]], kind: str, layers: Sequence[Layer], instance: Any
+    values: Mapping[str, tuple[Any, str]], kind: str, layers: Sequence[SettingsLayer], instance: Any
 ) -> dict[str, OptionSpec]:
     """Options whose value somebody gave and that is not the default."""
     origins = {origin for layer in layers for _, origin in layer.sections.get(kind, {}).values()}

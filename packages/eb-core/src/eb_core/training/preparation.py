@@ -7,7 +7,7 @@ neither where files come from nor what training alone sees.
 from pathlib import Path
 from typing import Any
 
-from eb_core.registry import Layer, Registry, fields
+from eb_core.registry import Registry, SettingsLayer, fields
 from eb_core.registry.conditions import shown
 from eb_core.registry.conform import conform
 from eb_core.registry.options import default_of, option_types
@@ -16,7 +16,7 @@ from eb_core.training.trained import written_recipe
 KIND = "dataset"
 
 
-def prepared_as(run: Path, name: str, typed: Layer, registry: Registry) -> tuple[Layer, list[str]]:
+def prepared_as(run: Path, name: str, typed: SettingsLayer, registry: Registry) -> tuple[SettingsLayer, list[str]]:
     """The options of the run's data set that apply to the data set called `name` too, unless typed; and notes.
 
     Raises:
@@ -50,7 +50,7 @@ def prepared_as(run: Path, name: str, typed: Layer, registry: Registry) -> tuple
             f"the data of the run were prepared with {', '.join(lacking)}, which '{name}' does not know:"
             " its samples may not be what the net learnt"
         )
-    return Layer({KIND: {"name": (name, f"--dataset {name}"), **taken}}), notes
+    return SettingsLayer({KIND: {"name": (name, f"--dataset {name}"), **taken}}), notes
 
 
 def _needed(name: str, registry: Registry) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import torch
 
 from eb_core.learning.backend import Backend
 from eb_core.learning.rule import Rule
-from eb_core.registry import Configuration, Fault, Layer, Registry, UsageError, resolve_layers
+from eb_core.registry import Configuration, Fault, Registry, SettingsLayer, UsageError, resolve_layers
 from eb_core.registry.recipes import SECTIONS, TRAINER
 from eb_core.registry.wording import shown, told
 from eb_core.settling.relaxer import Relaxer
@@ -17,7 +17,7 @@ from eb_core.training.idle import idle_notes
 from eb_core.training.settings import TrainerSettings
 
 
-def configure(registry: Registry, layers: Sequence[Layer], kinds: Sequence[str] = SECTIONS) -> Configuration:
+def configure(registry: Registry, layers: Sequence[SettingsLayer], kinds: Sequence[str] = SECTIONS) -> Configuration:
     """Resolve `layers` (lowest first), then ask every part whether it fits the others, and note options that are idle.
 
     Raises:

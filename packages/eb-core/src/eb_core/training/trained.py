@@ -15,7 +15,7 @@ from torch import Tensor
 
 from eb_core.learning.backend import Backend, Session
 from eb_core.learning.rule import Rule
-from eb_core.registry import Layer, Registry, UsageError, parse_recipe
+from eb_core.registry import Registry, SettingsLayer, UsageError, parse_recipe
 from eb_core.registry.commands import command
 from eb_core.registry.recipes import TRAINER, read_text
 from eb_core.settling.problem import Problem
@@ -71,7 +71,7 @@ class TrainedNet:
             )
             self._sessions.append(opened)
             opened.__enter__()
-            opened.program()
+            opened.upload_parameters()
         return self._sessions[0]
 
     def close(self) -> None:
@@ -140,7 +140,7 @@ def load_run(
     path = path_of(path, "load_run")
     registry = registry_of(registry)
     manifest = read_manifest(path)
-    here = Layer({TRAINER: {"device": (device, f"device={device}")}})
+    here = SettingsLayer({TRAINER: {"device": (device, f"device={device}")}})
     configuration = configure(
         registry,
         [written_recipe(path, trust), here],
@@ -188,7 +188,7 @@ def load_run_data(
     return data
 
 
-def written_recipe(path: Path, trust: bool = False, typed: Sequence[str] = ("eb", "evaluate")) -> Layer:
+def written_recipe(path: Path, trust: bool = False, typed: Sequence[str] = ("eb", "evaluate")) -> SettingsLayer:
     """The recipe in a run directory.
 
     Args:

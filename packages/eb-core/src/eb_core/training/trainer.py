@@ -2,7 +2,7 @@
 
     for each epoch, for each batch:   estimate = rule.estimate(session, x, target, cost)
                                       optimiser step along estimate.gradients
-                                      session.program()
+                                      session.upload_parameters()
 
 Model selection uses a validation split taken from the training data; test data is looked at once, at the end.
 """
@@ -104,7 +104,7 @@ class Trainer:
         self.whole = False
         if self.kept:
             self.network.load_state_dict(self.kept)
-            self.session.program()
+            self.session.upload_parameters()
 
     def selected(self) -> dict[str, Tensor]:
         """The weights that model selection has kept; those of the network, where it keeps none."""
@@ -127,7 +127,7 @@ class Trainer:
         tally, total = self.tally, math.ceil(len(self.train_split) / self.settings.batch_size)
         started = time.perf_counter() - tally.seconds
         schedule_rates(self.optimiser, self.settings, epoch)
-        self.session.program()
+        self.session.upload_parameters()
         for index, (x, labels) in self._batches(epoch, tally.done):
             estimate = self._estimate(x, labels, epoch, index)
             self.whole = False
@@ -136,7 +136,7 @@ class Trainer:
             apply_gradients(self.network, self.optimiser, estimate.gradients)
             tally.seconds = time.perf_counter() - started
             self.whole = True
-            self.session.program()
+            self.session.upload_parameters()
             if index % FINITE_CHECK_EVERY == 0 or index + 1 == total:
                 self._check_finite(estimate, epoch, index)
             for observer in observers:
@@ -170,7 +170,8 @@ class Trainer:
         """What a look at a few samples advises, after epochs 1, 2, 4, 8, … and the last one; of a simulation only."""
         done, count = epoch + 1, len(self.train_split)
         is_due = not done & epoch or done == self.settings.epochs
-        if not is_due or not self.session.stacks or self.device.type == "mps":  # which knows no float64
+        can_be_repeated = self.session.simulates and self.device.type != "mps"  # which knows no float64
+        if not is_due or not can_be_repeated:
             return ()
         rows = torch.linspace(0, count - 1, min(16, max(4, count // 128)), dtype=torch.float64).long()
         few = self.train_split.take(rows)
