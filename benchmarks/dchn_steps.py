@@ -4,9 +4,9 @@
         [--threads 2] [--json FILE]
 
 cSB at dt = 1.14 in float32 with the library's convolutions and the phases as one doubled batch; with minimal filtering
-on the wide edges (`eb_core/things/winograd.py`); with compiled convolutions of what is not zero
-(`eb_core/things/sparse.py`); these and the phases one after the other; the library's in bfloat16 but for the last three
-iterations of each phase; and in bfloat16 throughout. Trained weights, test images of MNIST, interleaved repeats,
+on the wide edges (`eb_core/network/winograd.py`); with compiled convolutions of what is not zero
+(`eb_core/network/sparse.py`); these and the phases one after the other; the library's in bfloat16 but for the last
+three iterations of each phase; and in bfloat16 throughout. Trained weights, test images of MNIST, interleaved repeats,
 medians; beside each the cosine of its gradient to that of the first way in float64.
 """
 
@@ -24,7 +24,7 @@ import attrs
 import torch
 from ebl_dchn_nets import Ours, add_options, cosine, trained
 
-from eb_core.things import sparse, winograd
+from eb_core.network import sparse, winograd
 
 BETA, DT, NEVER = 0.2, 1.14, 1 << 30
 

@@ -106,7 +106,7 @@ def test_runs_and_compare_show_a_forged_manifest_as_it_is(eb: Eb) -> None:
 
 def test_plugins_components_and_options_are_shown_as_they_are(eb: Eb, site: Site) -> None:
     (site.folder / "hostile_parts.py").write_text(
-        "import eb_core as eb\nfrom eb_core.things.squared_error import SquaredError\n"
+        "import eb_core as eb\nfrom eb_core.physics.squared_error import SquaredError\n"
         f"@eb.configurable\nclass Hostile(SquaredError):\n    __doc__ = {HOSTILE[:-15]!r}\n"
         f"    text: str = eb.option(default={HOSTILE!r}, help={HOSTILE!r}, unit={HOSTILE!r})\n"
     )

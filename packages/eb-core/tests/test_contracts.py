@@ -6,13 +6,13 @@ from foreign_physics import Amplitudes, Centred, Descent, Momentum, Phases, Spin
 
 from eb_core import Dense, Energy, Problem, State, UsageError, Workspace, exact_gradient, make_network
 from eb_core.learning.simulator import Simulator
+from eb_core.network.network import Model, Network
+from eb_core.physics.cross_entropy import CrossEntropy
+from eb_core.physics.squared_error import SquaredError
 from eb_core.testing import all_phases, check_cost, check_edge, check_energy, check_relaxer, free_problem, random_state
 from eb_core.testing.as_trained import measure_as_trained
 from eb_core.testing.measure import measure_relaxer, measure_rule
 from eb_core.testing.problems import flip_gains, nudged
-from eb_core.things.cross_entropy import CrossEntropy
-from eb_core.things.network import Model, Network
-from eb_core.things.squared_error import SquaredError
 
 ENERGIES = [Phases(), Amplitudes(), Springs()]
 EVERY = [*ENERGIES, SpinGlass()]

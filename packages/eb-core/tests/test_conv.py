@@ -75,7 +75,7 @@ def test_the_gradient_of_a_large_batch_is_taken_in_parts(pool: str, monkeypatch:
     u_pre = torch.rand(7, 2, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     u_post = torch.rand(7, 3, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     whole = edge.gradient(u_pre, u_post)["weight"]
-    monkeypatch.setattr("eb_core.things.conv.MAP", 3 * 36 * 2)
+    monkeypatch.setattr("eb_core.network.conv.MAP", 3 * 36 * 2)
     parts: list[int] = []
     plain = edge._weight_gradient
     monkeypatch.setattr(edge, "_weight_gradient", lambda pre, post: parts.append(len(pre)) or plain(pre, post))

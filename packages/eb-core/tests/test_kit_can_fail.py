@@ -7,6 +7,7 @@ from torch import Tensor
 
 from eb_core import Conv, Dense, Layer, State, Workspace, configurable
 from eb_core.learning.rule import GradientEstimate
+from eb_core.physics.squared_error import SquaredError
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxation
 from eb_core.testing import (
@@ -18,7 +19,6 @@ from eb_core.testing import (
     check_rule,
     check_settles,
 )
-from eb_core.things.squared_error import SquaredError
 
 
 def test_a_force_that_is_not_minus_the_derivative_is_found() -> None:

@@ -6,10 +6,10 @@ from foreign_physics import Amplitudes, Centred, Chain, Descent, Momentum, Phase
 
 from eb_core import Energy, IterativeRelaxer, Problem, Workspace, configurable, option
 from eb_core.learning.oracle import exact_gradient, mobility
+from eb_core.physics.squared_error import SquaredError
 from eb_core.testing.measure import measure_relaxer, measure_rule, settle_amply
 from eb_core.testing.truncated import measure_truncated
 from eb_core.testing.well_conditioned import Nets, nets, room
-from eb_core.things.squared_error import SquaredError
 
 ENERGIES: dict[Energy, Nets] = {energy: nets(energy) for energy in (Phases(), Amplitudes(), Springs())}
 COST = SquaredError()

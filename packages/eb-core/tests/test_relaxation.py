@@ -9,9 +9,9 @@ import torch
 from foreign_physics import Descent, Phases, Springs
 
 from eb_core import Energy, IterativeRelaxer, Problem, Relaxation, State, UsageError, Workspace, configurable
+from eb_core.physics.squared_error import SquaredError
 from eb_core.testing import free_problem
 from eb_core.testing.problems import nudged, residual_by_definition
-from eb_core.things.squared_error import SquaredError
 
 
 @configurable

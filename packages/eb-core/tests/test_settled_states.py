@@ -13,7 +13,7 @@ from torch import Tensor
 import eb_core as eb
 from eb_core import IterativeRelaxer, Problem, Relaxation, RunError, Session, State, Workspace, configurable, option
 from eb_core.learning.simulator import Simulator
-from eb_core.things.squared_error import SquaredError
+from eb_core.physics.squared_error import SquaredError
 
 
 class Spoilt(Session):

@@ -10,7 +10,7 @@ from torch.nn import functional as F  # noqa: N812
 from torch.nn.grad import conv2d_weight
 
 from eb_core import Conv
-from eb_core.things.sparse import SparseConv, indices_of, kernels
+from eb_core.network.sparse import SparseConv, indices_of, kernels
 
 pytestmark = pytest.mark.skipif(not kernels(), reason="eb-native has no kernel here")
 Kernel = tuple[int, str, int]

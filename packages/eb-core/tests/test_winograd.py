@@ -6,8 +6,8 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from eb_core import Conv
-from eb_core.things import winograd
-from eb_core.things.winograd import Winograd
+from eb_core.network import winograd
+from eb_core.network.winograd import Winograd
 
 
 @pytest.fixture

@@ -58,4 +58,4 @@ def complain_without_words(path: Path) -> list[Any]:
 
 
 def imported(path: Path) -> list[Any]:
-    return [np.array([name in sys.modules for name in ("torch", "scipy", "eb_core.things")])]
+    return [np.array([name in sys.modules for name in ("torch", "scipy", "eb_core.network")])]

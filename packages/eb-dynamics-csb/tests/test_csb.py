@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from eb_core import Energy, Problem, Registry, Relaxer, State, UsageError
+from eb_core.physics.squared_error import SquaredError
 from eb_core.testing import check_relaxer, check_settles, free_problem, random_network, random_state
 from eb_core.testing.problems import nudged
-from eb_core.things.squared_error import SquaredError
 from eb_dynamics_csb.pace import SIGMA
 from eb_dynamics_csb.relaxer import CSB
 from eb_dynamics_hopfield.energy import HopfieldEnergy

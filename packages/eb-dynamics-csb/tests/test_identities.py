@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from eb_core import Dense, IterativeRelaxer, Network, Problem, State
+from eb_core.physics.squared_error import SquaredError
 from eb_core.settling.coupling import active_units, coupling_norms
 from eb_core.testing import all_phases, free_problem, random_state
 from eb_core.testing.problems import nudged
-from eb_core.things.squared_error import SquaredError
 from eb_dynamics_csb import stability
 from eb_dynamics_csb.fused import FusedMotion
 from eb_dynamics_csb.pace import SIGMA

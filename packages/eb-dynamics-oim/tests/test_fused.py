@@ -6,9 +6,9 @@ from torch import Tensor
 
 from eb_core import Dense, IterativeRelaxer, Network, Problem, State, UsageError, Workspace
 from eb_core.learning.oracle import exact_gradient
+from eb_core.physics.squared_error import SquaredError
 from eb_core.testing import all_phases, free_problem, random_state
 from eb_core.testing.problems import labels_of, nudged
-from eb_core.things.squared_error import SquaredError
 from eb_dynamics_oim.energy import OscillatorEnergy
 from eb_dynamics_oim.euler import PhaseDynamics
 from eb_dynamics_oim.fused import FusedPhases

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from eb_core import Dense, Edge, Layer, Network, Problem, Registry, Relaxer, State, Workspace
+from eb_core.physics.squared_error import SquaredError
 from eb_core.testing import check_energy, check_relaxer, free_problem, random_state, residual_by_definition
 from eb_core.testing.problems import nudged
-from eb_core.things.squared_error import SquaredError
 from eb_dynamics_oim.block import BlockPhases
 from eb_dynamics_oim.curvature import curvature_at_rest
 from eb_dynamics_oim.energy import OscillatorEnergy

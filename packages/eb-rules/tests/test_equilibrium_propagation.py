@@ -5,10 +5,10 @@ import torch
 
 from eb_core import Registry
 from eb_core.learning.simulator import Simulator
+from eb_core.physics.cross_entropy import CrossEntropy
+from eb_core.physics.squared_error import SquaredError
 from eb_core.testing import check_rule, free_problem
 from eb_core.testing.problems import labels_of
-from eb_core.things.cross_entropy import CrossEntropy
-from eb_core.things.squared_error import SquaredError
 from eb_dynamics_hopfield.block import Hopfield
 from eb_dynamics_hopfield.energy import HopfieldEnergy
 from eb_rules.equilibrium_propagation import EquilibriumPropagation

@@ -17,14 +17,14 @@ from .settling.problem import Problem as Problem
 from .settling.relaxer import Relaxation as Relaxation, Relaxer as Relaxer, Trace as Trace
 from .settling.state import State as State
 from .settling.workspace import Workspace as Workspace
-from .things.conv import Conv as Conv
-from .things.cost import Cost as Cost
-from .things.data import Data as Data, Dataset as Dataset, Split as Split
-from .things.dense import Dense as Dense
-from .things.domain import Box as Box, Boxes as Boxes, Circle as Circle, Domain as Domain, Line as Line, Spins as Spins
-from .things.edge import Edge as Edge
-from .things.energy import Energy as Energy
-from .things.network import Layer as Layer, Model as Model, Network as Network
+from .network.conv import Conv as Conv
+from .physics.cost import Cost as Cost
+from .data.data import Data as Data, Dataset as Dataset, Split as Split
+from .network.dense import Dense as Dense
+from .physics.domain import Box as Box, Boxes as Boxes, Circle as Circle, Domain as Domain, Line as Line, Spins as Spins
+from .network.edge import Edge as Edge
+from .physics.energy import Energy as Energy
+from .network.network import Layer as Layer, Model as Model, Network as Network
 from .training.api import train as train
 from .training.evaluation import Predictions as Predictions, Score as Score
 from .training.execute import TrainingResult as TrainingResult
@@ -35,6 +35,6 @@ from .training.build import make_network as make_network
 from .training.trained import TrainedNet as TrainedNet, load_run as load_run
 from .learning.oracle import ExactGradient as ExactGradient, exact_gradient as exact_gradient
 from .learning.simulator import Simulator as Simulator
-from .things.cross_entropy import CrossEntropy as CrossEntropy
-from .things.lateral import Lateral as Lateral
-from .things.squared_error import SquaredError as SquaredError
+from .physics.cross_entropy import CrossEntropy as CrossEntropy
+from .network.lateral import Lateral as Lateral
+from .physics.squared_error import SquaredError as SquaredError

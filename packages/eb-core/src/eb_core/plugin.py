@@ -9,10 +9,10 @@ EB_PLUGIN_API = "0.1"
 def eb_costs() -> list[Component]:
     return [
         Component(
-            "squared-error", "eb_core.things.squared_error:SquaredError", "half the squared distance to the target"
+            "squared-error", "eb_core.physics.squared_error:SquaredError", "half the squared distance to the target"
         ),
         Component(
-            "cross-entropy", "eb_core.things.cross_entropy:CrossEntropy", "softmax cross-entropy on the read-out"
+            "cross-entropy", "eb_core.physics.cross_entropy:CrossEntropy", "softmax cross-entropy on the read-out"
         ),
     ]
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from eb_core import Circle, Energy, Problem, Workspace, configurable, option
-from eb_core.things.energy import KINDS
+from eb_core.physics.energy import KINDS
 from eb_dynamics_cim.within_phase import WithinPhase
 
 _TAKEN, _FIRST, _SECOND = "adam.iterations", "adam.first.", "adam.second."

@@ -28,7 +28,7 @@ from eb_core import (
     configurable,
     option,
 )
-from eb_core.things.energy import KINDS
+from eb_core.physics.energy import KINDS
 from eb_dynamics_csb.averaging import averaged, mean
 from eb_dynamics_csb.limits import check_nudge, check_options, notice
 from eb_dynamics_csb.pace import AGE, SIGMA, Pace, fixed, forget, longest

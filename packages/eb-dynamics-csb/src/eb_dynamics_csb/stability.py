@@ -22,7 +22,7 @@ from typing import Literal
 import torch
 
 from eb_core import Box, Energy
-from eb_core.things.energy import KINDS
+from eb_core.physics.energy import KINDS
 
 Update = Literal["sequential", "parallel"]
 WIDTH = 3.0

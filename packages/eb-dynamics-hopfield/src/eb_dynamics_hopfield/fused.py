@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from eb_core import Box, Dense, Workspace
+from eb_core.physics.squared_error import SquaredError
 from eb_core.settling.workspace import records_or_rounds
-from eb_core.things.squared_error import SquaredError
 from eb_dynamics_hopfield.energy import HopfieldEnergy
 
 Kernel = Callable[[], object]

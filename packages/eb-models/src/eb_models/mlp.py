@@ -3,9 +3,9 @@
 import math
 
 from eb_core import Model, Network, configurable, option
-from eb_core.things.dense import Dense
-from eb_core.things.edge import Edge
-from eb_core.things.lateral import Lateral
+from eb_core.network.dense import Dense
+from eb_core.network.edge import Edge
+from eb_core.network.lateral import Lateral
 
 
 @configurable

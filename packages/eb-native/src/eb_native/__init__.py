@@ -1,7 +1,7 @@
 """Compiled kernels of eb-core; an empty tuple of `KERNELS` says that there are none here, `REASON` why.
 
 `KERNELS` holds (index, name, lanes) for each instruction set of this processor, best first. `convolve`, `gradient` and
-`pool` take addresses: `eb_core.things.sparse` is what calls them. Import torch first: its OpenMP library, and the
+`pool` take addresses: `eb_core.network.sparse` is what calls them. Import torch first: its OpenMP library, and the
 threads that wait in it, then serve here, too.
 """
 

@@ -16,8 +16,8 @@ from eb_core.registry.errors import gathered, raise_if_any, raise_together
 from eb_core.registry.recipes import TRAINER
 
 if TYPE_CHECKING:
-    from eb_core.things.data import Data
-    from eb_core.things.network import Network
+    from eb_core.data.data import Data
+    from eb_core.network.network import Network
 
 KINDS = ("model", "energy", "relaxer", "cost", "dataset", TRAINER)
 OF_THE_RUN = ("model", "energy")

@@ -15,13 +15,13 @@ from typing import Any, Self
 import torch
 
 from eb_core.learning.settled import fault_of, is_sound
+from eb_core.network.network import Network
+from eb_core.physics.energy import Energy
 from eb_core.registry import EbError, RunError, UsageError
 from eb_core.registry.wording import told
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxation, Relaxer
 from eb_core.settling.state import State
-from eb_core.things.energy import Energy
-from eb_core.things.network import Network
 
 Settle = Callable[..., Relaxation]
 

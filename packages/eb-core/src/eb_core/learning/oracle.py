@@ -13,11 +13,11 @@ import attrs
 import torch
 from torch import Tensor
 
+from eb_core.physics.cost import Cost
 from eb_core.registry import UsageError
 from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
 from eb_core.settling.workspace import Workspace
-from eb_core.things.cost import Cost
 
 Product = Callable[[Tensor], Tensor]
 

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from eb_core.learning.backend import Session
+from eb_core.network.network import Network
+from eb_core.physics.cost import Cost
+from eb_core.physics.energy import Energy
 from eb_core.settling.problem import Phase, Problem
 from eb_core.settling.relaxer import Relaxation
 from eb_core.settling.state import State
-from eb_core.things.cost import Cost
-from eb_core.things.energy import Energy
-from eb_core.things.network import Network
 
 
 @attrs.frozen(eq=False)

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from eb_core.network.network import Layer, Network
+from eb_core.physics.domain import Box, Circle, Domain, Line
 from eb_core.registry import Fault
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxation, Relaxer
 from eb_core.settling.state import State
-from eb_core.things.domain import Box, Circle, Domain, Line
-from eb_core.things.network import Layer, Network
 
 SLACK = 1e-6
 """How far beyond the walls of its domain a state may lie, in widths of the domain: a change of units rounds."""

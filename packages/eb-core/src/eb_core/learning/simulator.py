@@ -12,13 +12,13 @@ import attrs
 import torch
 
 from eb_core.learning.backend import Backend, Session
+from eb_core.network.network import Network
+from eb_core.physics.energy import Energy
 from eb_core.registry import UsageError, configurable, option
 from eb_core.settling.iterative import IterativeRelaxer
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxation, Relaxer
 from eb_core.settling.state import State
-from eb_core.things.energy import Energy
-from eb_core.things.network import Network
 
 Stages = tuple[IterativeRelaxer | None, IterativeRelaxer | None]
 

@@ -24,7 +24,7 @@ from eb_core.registry.wording import shown, told
 
 PREFER_VARIABLE: Final = "EB_PLUGINS_PREFER"
 
-OWN_ARRAYS: Final = "eb_core.things.data:OwnArrays"
+OWN_ARRAYS: Final = "eb_core.data.data:OwnArrays"
 """What a recipe says of arrays that were given in Python; nobody can ask for it, so it is not on offer."""
 
 

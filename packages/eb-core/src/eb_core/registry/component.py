@@ -14,12 +14,12 @@ PLUGIN_API: Final = "0.1"
 
 KINDS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "model": "eb_core.things.network:Model",
-        "energy": "eb_core.things.energy:Energy",
+        "model": "eb_core.network.network:Model",
+        "energy": "eb_core.physics.energy:Energy",
         "relaxer": "eb_core.settling.relaxer:Relaxer",
         "rule": "eb_core.learning.rule:Rule",
-        "cost": "eb_core.things.cost:Cost",
-        "dataset": "eb_core.things.data:Dataset",
+        "cost": "eb_core.physics.cost:Cost",
+        "dataset": "eb_core.data.data:Dataset",
         "backend": "eb_core.learning.backend:Backend",
     }
 )

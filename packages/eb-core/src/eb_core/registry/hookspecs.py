@@ -75,7 +75,7 @@ def eb_costs() -> Sequence[Component]:  # type: ignore[empty-body]
 
     @hookimpl
     def eb_costs():
-        return [Component("squared-error", "eb_core.things.squared_error:SquaredError", "half the squared distance")]
+        return [Component("squared-error", "eb_core.physics.squared_error:SquaredError", "half the squared distance")]
     """
 
 

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from eb_core.network.edge import Edge
+from eb_core.network.network import Network
 from eb_core.registry import UsageError
 from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
-from eb_core.things.edge import Edge
-from eb_core.things.network import Network
 
 Vector = dict[str, Tensor]
 """Layer name -> (B, *layer shape)."""

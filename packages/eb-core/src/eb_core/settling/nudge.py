@@ -6,7 +6,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from eb_core.things.cost import Cost
+from eb_core.physics.cost import Cost
 
 Quadratic = tuple[Tensor | None, Tensor]
 """(a, b): the term 1/2 a r^2 - b r in the read-out r, (B, 1) or (B, outputs) and (B, outputs); a is None for 0."""

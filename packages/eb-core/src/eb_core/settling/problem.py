@@ -14,13 +14,13 @@ import attrs
 import torch
 from torch import Tensor
 
+from eb_core.network.network import Layer, Network
+from eb_core.physics.cost import Cost
+from eb_core.physics.energy import Energy
 from eb_core.registry import UsageError
 from eb_core.settling.given import check_clamp, check_strength, check_tensor
 from eb_core.settling.nudge import Clamp, Nudge
 from eb_core.settling.state import State, join
-from eb_core.things.cost import Cost
-from eb_core.things.energy import Energy
-from eb_core.things.network import Layer, Network
 
 Phase = Literal["free", "nudged", "clamped"]
 

@@ -8,12 +8,12 @@ import attrs
 import torch
 from torch import Tensor
 
+from eb_core.network.network import Network
+from eb_core.physics.energy import Energy
 from eb_core.registry import UsageError
 from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
 from eb_core.settling.workspace import Workspace
-from eb_core.things.energy import Energy
-from eb_core.things.network import Network
 
 
 @attrs.frozen(eq=False)

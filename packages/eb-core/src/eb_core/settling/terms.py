@@ -13,9 +13,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from eb_core.network.network import Layer
 from eb_core.settling.nudge import Nudge
 from eb_core.settling.problem import Problem
-from eb_core.things.network import Layer
 
 
 class QuadraticTerms:

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from eb_core.network.network import Layer
 from eb_core.settling.problem import Problem
-from eb_core.things.network import Layer
 
 
 def minimized_in_turn(problem: Problem, layer: Layer, field: Tensor, s: Tensor, curvature: Tensor | None) -> Tensor:

@@ -13,14 +13,14 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from eb_core.network.edge import Edge
+from eb_core.network.network import Layer
+from eb_core.physics.energy import Energy
 from eb_core.registry import UsageError
 from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
 from eb_core.settling.terms import QuadraticTerms
 from eb_core.settling.turns import minimized_in_turn
-from eb_core.things.edge import Edge
-from eb_core.things.energy import Energy
-from eb_core.things.network import Layer
 
 Order = Literal["colour", "forward"]
 Pull = Callable[[Tensor, Tensor], Tensor]

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from eb_core.learning.rule import Rule
 from eb_core.learning.simulator import Simulator
+from eb_core.physics.cost import Cost
+from eb_core.physics.energy import Energy
 from eb_core.registry.options import evolve
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxer
@@ -21,8 +23,6 @@ from eb_core.testing.measure import Finding, settle_amply
 from eb_core.testing.problems import labels_of
 from eb_core.testing.verdict import require
 from eb_core.testing.well_conditioned import Nets, nets
-from eb_core.things.cost import Cost
-from eb_core.things.energy import Energy
 from eb_core.training.diagnosis import FAITHFUL
 
 BETAS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import torch
 
+from eb_core.data.data import Dataset
+from eb_core.network.network import Model
 from eb_core.testing.edge_checks import check_edge
 from eb_core.testing.verdict import global_random_state_untouched, require
-from eb_core.things.data import Dataset
-from eb_core.things.network import Model
 
 
 def check_model(model: Model, input_shape: tuple[int, ...], outputs: int = 3) -> None:

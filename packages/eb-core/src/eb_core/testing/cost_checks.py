@@ -2,9 +2,9 @@
 
 import torch
 
+from eb_core.physics.cost import Cost
+from eb_core.physics.energy import Energy
 from eb_core.testing.verdict import require, require_close
-from eb_core.things.cost import Cost
-from eb_core.things.energy import Energy
 
 
 def check_cost(cost: Cost, energy: Energy, classes: int = 4, samples: int = 9) -> None:

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from eb_core.network.edge import Edge
 from eb_core.testing.verdict import require, require_close
-from eb_core.things.edge import Edge
 
 
 def check_edge(edge: Edge, pre_shape: tuple[int, ...], post_shape: tuple[int, ...], samples: int = 4) -> None:

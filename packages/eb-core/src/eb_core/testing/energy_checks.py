@@ -6,13 +6,13 @@ Spins have no force: their field says by how much the energy falls if one of the
 import torch
 from torch import Tensor
 
+from eb_core.physics.domain import Domain
+from eb_core.physics.energy import Energy
 from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
 from eb_core.settling.workspace import Workspace
 from eb_core.testing.problems import all_phases, random_state, residual_by_definition
 from eb_core.testing.verdict import global_random_state_untouched, require, require_close
-from eb_core.things.domain import Domain
-from eb_core.things.energy import Energy
 
 FAR = 1e6
 """Further than any wall."""

@@ -16,14 +16,14 @@ from eb_core.learning.backend import Session
 from eb_core.learning.oracle import ExactGradient, exact_gradient
 from eb_core.learning.rule import Rule
 from eb_core.learning.simulator import Simulator
+from eb_core.physics.cost import Cost
+from eb_core.physics.energy import Energy
 from eb_core.registry.options import evolve
 from eb_core.settling.iterative import IterativeRelaxer
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxation, Relaxer
 from eb_core.testing.problems import labels_of, random_state, residual_by_definition
 from eb_core.testing.well_conditioned import Nets, nets
-from eb_core.things.cost import Cost
-from eb_core.things.energy import Energy
 
 BETAS = (1e-2, 1e-3, 1e-4)
 STATIONARY = 1e-9

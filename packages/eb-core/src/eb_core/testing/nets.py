@@ -9,15 +9,15 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from eb_core.network.conv import Conv
+from eb_core.network.dense import Dense
+from eb_core.network.edge import Edge
+from eb_core.network.lateral import Lateral
+from eb_core.network.network import Network
+from eb_core.physics.energy import Energy
 from eb_core.settling.coupling import coupling_norms
 from eb_core.settling.state import State
 from eb_core.testing.resistive import Resistive, ResistiveLateral
-from eb_core.things.conv import Conv
-from eb_core.things.dense import Dense
-from eb_core.things.edge import Edge
-from eb_core.things.energy import Energy
-from eb_core.things.lateral import Lateral
-from eb_core.things.network import Network
 
 DENSE: Mapping[str, tuple[Sequence[int], Sequence[tuple[int, int]]]] = MappingProxyType(
     {

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from eb_core.physics.cost import Cost
+from eb_core.physics.cross_entropy import CrossEntropy
+from eb_core.physics.energy import Energy
+from eb_core.physics.squared_error import SquaredError
 from eb_core.settling.problem import Problem, output_curvature
 from eb_core.settling.state import State
 from eb_core.testing.nets import fitting_shapes, random_network
-from eb_core.things.cost import Cost
-from eb_core.things.cross_entropy import CrossEntropy
-from eb_core.things.energy import Energy
-from eb_core.things.squared_error import SquaredError
 
 BATCH = 6
 

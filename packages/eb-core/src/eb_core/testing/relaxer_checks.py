@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import torch
 
+from eb_core.physics.energy import Energy
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxation, Relaxer
 from eb_core.settling.state import State
 from eb_core.testing.problems import all_phases, random_state, residual_by_definition
 from eb_core.testing.verdict import global_random_state_untouched, require, require_close
-from eb_core.things.energy import Energy
 
 
 def check_relaxer(relaxer: Relaxer, energy: Energy) -> int:

@@ -9,8 +9,8 @@ import math
 
 from torch import Tensor
 
-from eb_core.things.dense import Dense
-from eb_core.things.lateral import Lateral
+from eb_core.network.dense import Dense
+from eb_core.network.lateral import Lateral
 
 CONDUCTANCES = {"weight": (0.0, math.inf)}
 

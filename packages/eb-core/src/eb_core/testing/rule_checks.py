@@ -4,12 +4,12 @@ import torch
 
 from eb_core.learning.rule import Rule
 from eb_core.learning.simulator import Simulator
+from eb_core.physics.cost import Cost
+from eb_core.physics.energy import Energy
 from eb_core.settling.relaxer import Relaxer
 from eb_core.testing.nets import fitting_shapes
 from eb_core.testing.problems import free_problem, labels_of
 from eb_core.testing.verdict import global_random_state_untouched, require, require_close
-from eb_core.things.cost import Cost
-from eb_core.things.energy import Energy
 
 
 def check_rule(rule: Rule, relaxer: Relaxer, energy: Energy, cost: Cost) -> int:

@@ -23,14 +23,14 @@ from torch import Tensor
 
 from eb_core.learning.contrast import contrast
 from eb_core.learning.oracle import exact_gradient
+from eb_core.physics.cost import Cost
+from eb_core.physics.energy import Energy
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxer
 from eb_core.settling.state import State
 from eb_core.testing.measure import Finding, settle_amply
 from eb_core.testing.problems import labels_of
 from eb_core.testing.well_conditioned import Nets, nets
-from eb_core.things.cost import Cost
-from eb_core.things.energy import Energy
 
 BETA = 1e-4
 STRIDE, LAST = 3, 30

@@ -16,14 +16,14 @@ import torch
 from torch import Tensor
 
 from eb_core.learning.oracle import exact_gradient, mobility
+from eb_core.network.network import Model, Network
+from eb_core.physics.energy import Energy
+from eb_core.physics.squared_error import SquaredError
 from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
 from eb_core.settling.workspace import Workspace
 from eb_core.testing.nets import fitting_shapes
 from eb_core.testing.problems import BATCH, free_problem
-from eb_core.things.energy import Energy
-from eb_core.things.network import Model, Network
-from eb_core.things.squared_error import SquaredError
 from eb_core.training.build import make_network
 
 Nets = Sequence[tuple[str, Problem]]

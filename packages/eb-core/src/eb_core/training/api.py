@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from eb_core.data.data import Data, Dataset, OwnArrays
 from eb_core.registry import Configuration, Registry, SettingsLayer, UsageError, read_recipe
 from eb_core.registry.recipes import TRAINER
-from eb_core.things.data import Data, Dataset, OwnArrays
 from eb_core.training.asked import data_of, idle_without_run, observers_of, path_of, recipes_of, registry_of
 from eb_core.training.execute import Device, TrainingResult, execute, threads
 from eb_core.training.places import places

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from eb_core.data.data import Data
 from eb_core.registry import Registry, UsageError
 from eb_core.registry.wording import shown
-from eb_core.things.data import Data
 from eb_core.training.report import Observer
 
 

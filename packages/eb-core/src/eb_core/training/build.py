@@ -2,10 +2,10 @@
 
 import torch
 
+from eb_core.network.network import Model, Network
+from eb_core.physics.energy import Energy
 from eb_core.registry import EbError, UsageError
 from eb_core.registry.wording import told
-from eb_core.things.energy import Energy
-from eb_core.things.network import Model, Network
 
 
 def make_network(

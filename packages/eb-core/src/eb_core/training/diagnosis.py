@@ -17,12 +17,12 @@ from torch import Tensor
 from eb_core.learning.backend import Session
 from eb_core.learning.rule import GradientEstimate, Rule
 from eb_core.learning.simulator import MixedSession, Simulator
+from eb_core.network.network import Network
+from eb_core.physics.cost import Cost
 from eb_core.registry.options import evolve, fields
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxer
 from eb_core.settling.state import State
-from eb_core.things.cost import Cost
-from eb_core.things.network import Network
 
 FAITHFUL = 0.95
 """Cosine with the converged estimate below which an estimate is not the gradient that its rule names: 18 degrees."""

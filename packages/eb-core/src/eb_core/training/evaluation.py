@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eb_core.data.data import Split
 from eb_core.learning.backend import Session
 from eb_core.learning.rule import Rule
+from eb_core.physics.cost import Cost
 from eb_core.registry import UsageError
 from eb_core.settling.problem import Problem
-from eb_core.things.cost import Cost
-from eb_core.things.data import Split
 from eb_core.training.streams import stream
 
 

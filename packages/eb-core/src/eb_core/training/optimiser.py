@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 import torch
 from torch import Tensor
 
+from eb_core.network.network import Network
 from eb_core.registry import Fault, UsageError, did_you_mean
-from eb_core.things.network import Network
 from eb_core.training.settings import TrainerSettings
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from eb_core.data.data import Data, Dataset
 from eb_core.registry import UsageError
-from eb_core.things.data import Data, Dataset
 
 
 def places(data_dir: Path | None) -> dict[str, str | None]:

@@ -7,12 +7,12 @@ import torch
 
 from eb_core.learning.backend import Backend
 from eb_core.learning.rule import Rule
+from eb_core.physics.cost import Cost
+from eb_core.physics.energy import Energy
 from eb_core.registry import Configuration, Fault, Registry, SettingsLayer, UsageError, resolve_layers
 from eb_core.registry.recipes import SECTIONS, TRAINER
 from eb_core.registry.wording import shown, told
 from eb_core.settling.relaxer import Relaxer
-from eb_core.things.cost import Cost
-from eb_core.things.energy import Energy
 from eb_core.training.idle import idle_notes
 from eb_core.training.settings import TrainerSettings
 

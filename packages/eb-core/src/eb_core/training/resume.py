@@ -12,10 +12,10 @@ from typing import Any
 import attrs
 import torch
 
+from eb_core.data.data import Data
 from eb_core.registry import Configuration, Registry, UsageError
 from eb_core.registry.commands import command
 from eb_core.registry.recipes import TRAINER
-from eb_core.things.data import Data
 from eb_core.training.asked import data_of, observers_of, path_of, registry_of
 from eb_core.training.checkpoint import Checkpoint, understood, unusable
 from eb_core.training.execute import Device, TrainingResult, execute, threads

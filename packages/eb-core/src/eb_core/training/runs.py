@@ -24,9 +24,9 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from eb_core.network.network import Network
 from eb_core.registry import Configuration, Registry, RunError, UsageError
 from eb_core.registry.commands import command
-from eb_core.things.network import Network
 from eb_core.training.finite import all_finite
 from eb_core.training.lock import LOCK, held
 from eb_core.training.manifest import (

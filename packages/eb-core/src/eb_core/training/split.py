@@ -2,8 +2,8 @@
 
 import torch
 
+from eb_core.data.data import Split
 from eb_core.registry import UsageError
-from eb_core.things.data import Split
 from eb_core.training.settings import TrainerSettings
 from eb_core.training.streams import stream
 

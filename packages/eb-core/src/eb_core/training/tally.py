@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from eb_core.learning.rule import GradientEstimate
-from eb_core.things.energy import Energy
-from eb_core.things.network import Network
+from eb_core.network.network import Network
+from eb_core.physics.energy import Energy
 from eb_core.training.evaluation import Score
 from eb_core.training.health import HealthMeter
 

@@ -13,18 +13,18 @@ import attrs
 import torch
 from torch import Tensor
 
+from eb_core.data.arrays import tensor_of
+from eb_core.data.data import Data
 from eb_core.learning.backend import Backend, Session
 from eb_core.learning.rule import Rule
+from eb_core.network.network import Network
+from eb_core.physics.cost import Cost
+from eb_core.physics.energy import Energy
 from eb_core.registry import Registry, SettingsLayer, UsageError, parse_recipe
 from eb_core.registry.commands import command
 from eb_core.registry.recipes import TRAINER, read_text
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxation, Relaxer
-from eb_core.things.arrays import tensor_of
-from eb_core.things.cost import Cost
-from eb_core.things.data import Data
-from eb_core.things.energy import Energy
-from eb_core.things.network import Network
 from eb_core.training.asked import data_of, path_of, registry_of
 from eb_core.training.build import make_network
 from eb_core.training.evaluation import Predictions, Score, predict_split

@@ -14,17 +14,17 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from eb_core.data.data import Data
 from eb_core.learning.backend import Backend, Session
 from eb_core.learning.rule import GradientEstimate, Rule
 from eb_core.learning.settled import weights_beyond
+from eb_core.network.network import Model, Network
+from eb_core.physics.cost import Cost
+from eb_core.physics.energy import Energy
 from eb_core.registry import Configuration, RunError, UsageError
 from eb_core.registry.recipes import TRAINER
 from eb_core.registry.wording import told
 from eb_core.settling.state import State
-from eb_core.things.cost import Cost
-from eb_core.things.data import Data
-from eb_core.things.energy import Energy
-from eb_core.things.network import Model, Network
 from eb_core.training.build import make_network
 from eb_core.training.diagnosis import Probe
 from eb_core.training.evaluation import Predictions, Score, evaluate_split, predict_split

@@ -14,7 +14,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from eb_core.things.edge import Edge
+from eb_core.network.edge import Edge
 
 Role = Literal["input", "hidden", "output"]
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from eb_core.things.edge import Edge
+from eb_core.network.edge import Edge
 
 
 class Dense(Edge):

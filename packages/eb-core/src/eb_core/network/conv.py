@@ -6,8 +6,8 @@
 
 An edge with "max" is not linear: its pullback needs the argmax, which the convolution of `drive_and_context` has found,
 so that both directions share one convolution. Weights lie channels last in memory, and what is computed with them then
-does so, too: on CPUs and GPUs the faster layout. Without autograd faster ways may serve (`things/sparse.py`,
-`things/winograd.py`), with weights prepared once: a change in place is noticed, one through `weight.data` is not.
+does so, too: on CPUs and GPUs the faster layout. Without autograd faster ways may serve (`network/sparse.py`,
+`network/winograd.py`), with weights prepared once: a change in place is noticed, one through `weight.data` is not.
 
 Reference: Scellier et al., NeurIPS 2023 (arXiv 2312.15103), Sec. 3.
 """
@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.nn.grad import conv2d_weight
 
-from eb_core.things.edge import Edge
-from eb_core.things.sparse import SparseConv, indices_of, kernels
-from eb_core.things.winograd import Winograd
+from eb_core.network.edge import Edge
+from eb_core.network.sparse import SparseConv, indices_of, kernels
+from eb_core.network.winograd import Winograd
 
 MAP = 1 << 21
 """Values of a map before pooling above which a batch is taken in parts for the gradient, to save memory."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from eb_core.things.dense import Dense
+from eb_core.network.dense import Dense
 
 
 class Lateral(Dense):

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from eb_core.things.domain import Domain
-from eb_core.things.network import Layer, Network
+from eb_core.network.network import Layer, Network
+from eb_core.physics.domain import Domain
 
 KINDS = (Layer("hidden", (1,)), Layer("output", (1,), "output"))
 """A layer of each kind whose units settle: what an energy is asked about before a network is known."""

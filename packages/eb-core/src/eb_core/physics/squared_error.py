@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
+from eb_core.physics.cost import Cost
+from eb_core.physics.energy import Energy
 from eb_core.registry import configurable, option
-from eb_core.things.cost import Cost
-from eb_core.things.energy import Energy
 
 
 @configurable

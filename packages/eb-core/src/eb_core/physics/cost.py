@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from eb_core.things.energy import Energy
+from eb_core.physics.energy import Energy
 
 
 class Cost(ABC):

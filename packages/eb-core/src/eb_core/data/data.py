@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eb_core.data.arrays import tensor_of
 from eb_core.registry import UsageError, configurable
-from eb_core.things.arrays import tensor_of
 
 MOST_GAPS = 10
 """Class numbers to each class that has a sample, at most, unless the number of classes was given."""

@@ -1,0 +1,1 @@
+"""Wiring: layers, the edges between and within them, and the networks made of them."""

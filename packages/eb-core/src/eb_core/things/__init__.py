@@ -1,1 +1,0 @@
-"""Networks, energies, costs and data: what there is, before anything settles or learns."""
