@@ -48,6 +48,7 @@ class FusedRoots:
 
     def __init__(self, work: Workspace, order: Sequence[str]) -> None:
         self._work = work
+        work.buffered = True
         buffers = {name: value.clone() if name in work.layers else value for name, value in work.units.items()}
         self._updates = [self._update(name, buffers) for name in order]
 
@@ -102,4 +103,4 @@ class FusedRoots:
         for update, old in zip(self._updates, kept, strict=False):
             update.state.copy_(torch.where(active.unsqueeze(1), update.state, old))  # type: ignore[union-attr]
         for update in self._updates:
-            self._work.write(update.name, update.state.clone())
+            self._work.write(update.name, update.state)

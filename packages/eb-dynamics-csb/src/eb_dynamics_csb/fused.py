@@ -25,6 +25,7 @@ class FusedMotion:
         self, work: Workspace, order: Sequence[str], pace: Pace, noise: float, closed: bool, parallel: bool
     ) -> None:
         self._work, self._parallel = work, parallel
+        work.buffered = True
         states = {name: value.t().clone(memory_format=torch.contiguous_format) for name, value in work.units.items()}
         self._parts = [_Part(work, name, states, pace, noise, closed) for name in order]
 
@@ -62,7 +63,7 @@ class FusedMotion:
         for index, part in enumerate(self._parts):
             if active is not None:
                 part.restore(active, kept[index])
-            self._work.write(part.name, part.x.t().clone())
+            self._work.write(part.name, part.x.t())
             if part.v is not None:
                 self._work.remember(f"momentum.{part.name}", (part.v / part.dt).t())
 

@@ -61,7 +61,7 @@ class Plan:
         while count:
             left = None if self._age is None else LOOK_AT - 1 - self._age
             some = min(count, max(left, 1)) if left is not None and left >= 0 else count
-            before = dict(self._work.units) if left == 0 else {}
+            before = self._work.state().units if left == 0 else {}
             self._motion.run(some)
             count -= some
             if self._age is not None:

@@ -55,6 +55,7 @@ class FusedSweep:
 
     def __init__(self, work: Workspace, order: Sequence[str], nudge: Literal["closed", "iterated"]) -> None:
         self._work = work
+        work.buffered = True
         self._states = {
             name: value.t().clone(memory_format=torch.contiguous_format) for name, value in work.units.items()
         }
@@ -132,4 +133,4 @@ class FusedSweep:
         for name, state in moving.items():
             if active is not None:
                 state.copy_(torch.where(active, state, kept[name]))
-            self._work.write(name, state.t().clone())
+            self._work.write(name, state.t())

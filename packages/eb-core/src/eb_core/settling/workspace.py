@@ -39,6 +39,7 @@ class Workspace:
         active: samples that still move (B,) bool, or None while all do.
         terms: quadratic terms of the layers beside their fields.
         plan: whatever a relaxer prepares once for this workspace.
+        buffered: whether the units are views of buffers that the plan writes into; a state is then a copy.
     """
 
     def __init__(self, problem: Problem, start: State, generator: torch.Generator | None = None) -> None:
@@ -52,6 +53,7 @@ class Workspace:
         self._rows: Tensor | None = None
         self.active: Tensor | None = None
         self.plan: Any = None
+        self.buffered = False
         self._codes: dict[str, Tensor] = {}
         self._has_force = problem.energy.differentiable
         self._is_own_code = type(problem.energy).encode is Energy.encode
@@ -247,8 +249,9 @@ class Workspace:
         return noise if self._rows is None else noise[self._rows]
 
     def state(self) -> State:
-        """The current state."""
-        return State(dict(self.units), dict(self.memory))
+        """The current state; it stays as it is."""
+        units = {name: value.clone() for name, value in self.units.items()} if self.buffered else dict(self.units)
+        return State(units, dict(self.memory))
 
     def freeze(self, settled: Tensor) -> None:
         """Keep the units of these samples (B,) bool as they are from now on."""
@@ -257,6 +260,7 @@ class Workspace:
     def release(self) -> None:
         """Drop the plan at the end of a relaxation: it may point back here, and a cycle would keep all buffers."""
         self.plan = None
+        self.buffered = False
 
     def select(self, rows: Tensor) -> "Workspace":
         """A workspace of the samples at `rows` alone."""
