@@ -41,8 +41,7 @@ class Phases(Energy):
         return Circle()
 
     def why_not(self, network: Network) -> str | None:
-        bent = any(not edge.linear for edge in network.wires if edge.pre != network.input)
-        return "two maxima taken apart are no coupling" if bent else None
+        return None if network.linear else "two maxima taken apart are no coupling"
 
     def encode(self, layer: Layer, s: Tensor) -> Tensor:
         return torch.stack([s.cos(), s.sin()])
@@ -128,8 +127,7 @@ class SpinGlass(Energy):
     """Spins +-1 without self-energy: the squared error is a field beta y on them."""
 
     def why_not(self, network: Network) -> str | None:
-        bent = any(not edge.linear for edge in network.wires if edge.pre != network.input)
-        return "a maximum of fields bounds nothing where spins may be negative" if bent else None
+        return None if network.linear else "a maximum of fields bounds nothing where spins may be negative"
 
     def domain(self, layer: Layer) -> Domain:
         return Spins()

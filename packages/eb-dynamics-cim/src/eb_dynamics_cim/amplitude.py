@@ -109,7 +109,7 @@ class AmplitudeDynamics(WithinPhase):
         if not isinstance(energy, CimEnergy):
             return ()
         found = []
-        if all(edge.linear for edge in network.wires if edge.pre != network.input):
+        if network.linear:
             norm = coupling_norm(network)
             stiffest = energy.stiffness + 3 + norm + network.largest_self_term()
             if self.dt * stiffest >= 2:

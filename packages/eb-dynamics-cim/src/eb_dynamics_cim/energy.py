@@ -66,7 +66,7 @@ class CimEnergy(Energy):
                 "way there decides which one it settles in. Let the pump rise (relaxer cim, option ramp), keep beta "
                 "small, and compare with a pump below 1",
             )
-        if not all(edge.linear for edge in network.wires if edge.pre != network.input):
+        if not network.linear:
             return ()
         norm = self.stiffness * coupling_norm(network, curvature=self.stiffness)
         if norm < self.stiffness:

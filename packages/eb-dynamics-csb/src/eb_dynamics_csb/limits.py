@@ -47,7 +47,7 @@ def check_nudge(problem: Problem, pace: Pace, curvature: float, dt: str) -> None
 
 def notice(network: Network, energy: Energy, update: Update, pace: Pace) -> str | None:
     """A warning where a fixed pace may not converge on these weights: the coupling norm is too large for it."""
-    if not all(edge.linear for edge in network.wires if edge.pre != network.input):
+    if not network.linear:
         return None
     assert isinstance(pace.h, float)
     assert isinstance(pace.mu, float)

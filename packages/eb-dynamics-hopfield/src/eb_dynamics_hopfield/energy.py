@@ -56,7 +56,7 @@ class HopfieldEnergy(Energy):
         return self.domain(layer).project(field[0] if curvature is None else field[0] / (1 + curvature[0]))
 
     def why_not(self, network: Network) -> str | None:
-        if self.activation != "hard-tanh" or all(edge.linear for edge in network.wires if edge.pre != network.input):
+        if self.activation != "hard-tanh" or network.linear:
             return None
         return "a maximum of fields bounds nothing where units may be negative: use average pooling, or hard-sigmoid"
 
@@ -66,9 +66,8 @@ class HopfieldEnergy(Energy):
         among = [edge for edge in network.wires if {edge.pre, edge.post} <= free]
         if not among or not all(edge.linear for edge in among):
             return ()
-        everyone = {name: torch.ones(1, *network.layers[name].shape, dtype=torch.bool) for name in free}
-        device = next(network.parameters()).device
-        active = {name: mask.to(device) for name, mask in everyone.items()}
+        like = next(network.parameters())
+        active = {name: like.new_ones(1, *network.layers[name].shape, dtype=torch.bool) for name in free}
         norm = float(coupling_norms(network, active, curvature=1.0, iterations=40))
         if norm < 1:
             return ()

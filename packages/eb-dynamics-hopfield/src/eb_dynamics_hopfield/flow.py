@@ -30,7 +30,7 @@ class GradientFlow(IterativeRelaxer):
     def notices(self, network: Network, energy: Energy) -> Sequence[str]:
         """Says if dt is beyond the stable limit for the self-terms of edges."""
         bend = network.largest_self_term()
-        if not bend or not all(edge.linear for edge in network.wires if edge.pre != network.input):
+        if not bend or not network.linear:
             return ()
         stiffest = 1 + bend + coupling_norm(network)
         if self.dt * stiffest < 2:

@@ -77,7 +77,7 @@ class GradedHopfield(Energy):
         return self.encode_vjp(layer, s, field - s)
 
     def why_not(self, network: Network) -> str | None:
-        if self.activation != "tanh" or all(edge.linear for edge in network.wires if edge.pre != network.input):
+        if self.activation != "tanh" or network.linear:
             return None
         return "a maximum of fields bounds nothing where units may be negative: use average pooling, or sigmoid"
 

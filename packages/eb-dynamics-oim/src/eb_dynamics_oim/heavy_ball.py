@@ -54,7 +54,7 @@ class HeavyBall(PhaseRelaxer):
                 kept = self.mu * (forward >= 0).to(velocity)
                 step = torch.addcmul(step, kept.view(-1, *[1] * (velocity.ndim - 1)), velocity)
             if name in work.problem.clamps:
-                step = torch.where(work.problem.apply_clamp(name, torch.full_like(step, torch.nan)).isnan(), step, 0.0)
+                step = torch.where(work.problem.movable(name, step), step, 0.0)
             work.remember(f"velocity.{name}", step)
             work.write(name, work.units[name] + step)
 

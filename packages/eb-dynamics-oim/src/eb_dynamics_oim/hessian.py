@@ -118,4 +118,4 @@ def _held(problem: Problem, name: str) -> Tensor | None:
     if name not in problem.clamps:
         return None
     shape = (problem.batch, *problem.network.layers[name].shape)
-    return (~problem.apply_clamp(name, problem.x.new_full(shape, torch.nan)).isnan()).flatten(1)
+    return (~problem.movable(name, problem.x.new_zeros(shape))).flatten(1)

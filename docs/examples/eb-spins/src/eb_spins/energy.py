@@ -30,5 +30,4 @@ class Ising(Energy):
         return like.new_ones(batch, *layer.shape)
 
     def why_not(self, network):
-        bent = any(not edge.linear for edge in network.wires if edge.pre != network.input)
-        return "a maximum of fields bounds nothing where spins are negative" if bent else None
+        return None if network.linear else "a maximum of fields bounds nothing where spins are negative"

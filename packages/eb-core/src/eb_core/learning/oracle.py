@@ -105,16 +105,14 @@ def mobility(problem: Problem, state: State) -> tuple[Tensor, Tensor]:
         s, force = work.units[layer.name], work.force(layer.name)
         domain = problem.energy.domain(layer)
         walls = domain.at_wall(s)
-        held = torch.ones_like(s)
-        if layer.name in problem.clamps:
-            held = (problem.apply_clamp(layer.name, torch.full_like(s, torch.nan)).isnan()).to(s)
+        movable = problem.movable(layer.name, s).to(s)
         if walls is None:
-            moving.append(held)
+            moving.append(movable)
             continue
-        moving.append((~walls).to(s) * held)
+        moving.append((~walls).to(s) * movable)
         inside = domain.wall_distance(s)
         nearest = torch.where(walls, force.abs(), inside)
-        kinks.append(torch.where(held > 0, nearest, torch.inf).flatten(1).amin(1))
+        kinks.append(torch.where(movable > 0, nearest, torch.inf).flatten(1).amin(1))
     far = problem.x.new_full((problem.batch,), torch.inf)
     return _flat(moving), torch.stack([*kinks, far]).amin(0)
 

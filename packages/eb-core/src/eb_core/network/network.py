@@ -157,6 +157,11 @@ class Network(nn.Module):
         return sum(parameter._version for parameter in self._parameters_by_name.values())
 
     @property
+    def linear(self) -> bool:
+        """Whether every edge between layers that settle is linear, so that couplings do not depend on a state."""
+        return all(edge.linear for edge in self._wires if edge.pre != self.input)
+
+    @property
     def wires(self) -> list[Edge]:
         """All edges, in order of definition."""
         return self._wires

@@ -110,9 +110,8 @@ def active_units(problem: Problem, state: State) -> dict[str, Tensor]:
     for layer in problem.free_layers:
         s = state[layer.name]
         walls = problem.energy.domain(layer).at_wall(s)
-        moves = torch.ones_like(s, dtype=torch.bool) if walls is None else ~walls
-        clamp = problem.clamps.get(layer.name)
-        found[layer.name] = moves if clamp is None or clamp.mask is None else moves & ~clamp.mask
+        movable = problem.movable(layer.name, s)
+        found[layer.name] = movable if walls is None else movable & ~walls
     return found
 
 

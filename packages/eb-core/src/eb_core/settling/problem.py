@@ -183,6 +183,13 @@ class Problem:
         """`s` with the clamped units of that layer replaced by their values."""
         return self.clamps[layer].apply(s) if layer in self.clamps else s
 
+    def movable(self, layer: str, s: Tensor) -> Tensor:
+        """Which units of a layer are not clamped, bool of the shape of its states s."""
+        clamp, everyone = self.clamps.get(layer), torch.ones_like(s, dtype=torch.bool)
+        if clamp is None:
+            return everyone
+        return torch.zeros_like(everyone) if clamp.mask is None else everyone & ~clamp.mask
+
     def constant_field(self, layer: Layer) -> Tensor:
         """b_l + what the input drives into the layer: (B, *shape), the same in all phases of a batch.
 

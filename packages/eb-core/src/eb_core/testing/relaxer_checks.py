@@ -55,7 +55,7 @@ def check_settles(relaxers: Sequence[Relaxer], energy: Energy, tolerance: float 
     """
     count = 0
     for where, problem in all_phases(energy):
-        if not all(edge.linear for edge in problem.network.wires if edge.pre != problem.network.input):
+        if not problem.network.linear:
             continue  # not convex: several minima
         fitting = [relaxer for relaxer in relaxers if relaxer.why_not_on(problem.network) is None]
         ends = [relaxer.relax(problem, generator=_generator()) for relaxer in fitting]
