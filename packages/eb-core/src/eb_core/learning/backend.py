@@ -87,7 +87,23 @@ def _fitting(open_: Callable[..., "Session"]) -> Callable[..., "Session"]:
     return wrapper
 
 
-class Session(ABC):
+class Closable(ABC):
+    """A context manager that calls `close` at its end."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back what is held."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Session(Closable):
     """An opened backend. A context manager; it belongs to one network, energy and relaxer.
 
     `supports_stacked_phases` says that a batch may hold several phases, each sample with its own beta, as well as one.
@@ -128,14 +144,6 @@ class Session(ABC):
     def close(self) -> None:
         """Give the device back; nothing settles afterwards (`closed`)."""
         self.closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class Backend(ABC):

@@ -37,7 +37,8 @@ def resolve_layers(
     Raises:
         PluginError: a named component belongs to a plugin that cannot be used; with all other faults.
     """
-    stack = [_suite_defaults(registry), *_default_recipe(registry, layers), *layers]
+    defaults = _suite_defaults(registry)
+    stack = [defaults, *_default_recipe(registry, [defaults, *layers]), *layers]
     faults: list[Fault] = []
     sections: dict[str, Section] = {}
     notes: list[str] = []
@@ -67,8 +68,7 @@ def _default_recipe(registry: Registry, layers: Sequence[SettingsLayer]) -> list
     """The recipe that the chosen model names, unless a recipe or an instance settles the matter."""
     if any("model" in layer.instances or (layer.is_recipe and layer.name_of("model")) for layer in layers):
         return []
-    named = [*layers[::-1], _suite_defaults(registry)]
-    model = next((name for layer in named if (name := layer.name_of("model"))), None)
+    model = next((name for layer in reversed(layers) if (name := layer.name_of("model"))), None)
     if model is None:
         return []
     try:

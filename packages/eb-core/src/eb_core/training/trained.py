@@ -6,8 +6,7 @@ net.predict(x)
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import attrs
 import torch
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from eb_core.data.arrays import tensor_of
 from eb_core.data.data import Data
-from eb_core.learning.backend import Backend, Session
+from eb_core.learning.backend import Backend, Closable, Session
 from eb_core.learning.rule import Rule
 from eb_core.network.network import Network
 from eb_core.physics.cost import Cost
@@ -37,7 +36,7 @@ from eb_core.training.streams import stream
 
 
 @attrs.frozen(eq=False)
-class TrainedNet:
+class TrainedNet(Closable):
     """A network with the physics and dynamics it was trained with.
 
     It opens a session of its own when it first settles, and keeps it until `close` or the end of a `with` block; after
@@ -78,14 +77,6 @@ class TrainedNet:
         """Give the device back."""
         while self._sessions:
             self._sessions.pop().__exit__(None, None, None)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @torch.no_grad()
     def settle(self, x: Any, *, generator: torch.Generator | None = None) -> Relaxation:
