@@ -62,7 +62,7 @@ def _wait(device: torch.device) -> None:
 
 def convolutions(network: Network, batch: int, budget: tuple[int, int]) -> Callable[[], None]:
     """The bare convolutions of a step: budget[0] of the batch and budget[1] of the doubled one."""
-    edges = [edge for edge in network.wires if isinstance(edge, Conv) and edge.pre != network.input]
+    edges = [edge for edge in network.edges.values() if isinstance(edge, Conv) and edge.pre != network.input]
     like = edges[0].weight
 
     def pairs(size: int) -> list[tuple[Tensor, Tensor, Tensor]]:

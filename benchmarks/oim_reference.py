@@ -27,7 +27,7 @@ class Reference:
         self.network, self.beta = network, beta
         self.model = OIM_MLP(sizes, activation=torch.cos, epsilon=eps)
         self.criterion = torch.nn.MSELoss(reduction="none")
-        for index, edge in enumerate(network.wires):
+        for index, edge in enumerate(network.edges.values()):
             self.model.synapses[index].weight.data = edge.weight.detach().clone()
             self.model.biases[index].data = network.bias(edge.post).detach().clone()
         self.free: list[Tensor] = []
@@ -49,7 +49,7 @@ class Reference:
         minus = self.run(x, labels, self.free, nudged_steps, -self.beta)
         self.model.compute_syn_grads(x, labels, plus, minus, (self.beta, -self.beta), self.criterion)
         found = {}
-        for index, edge in enumerate(self.network.wires):
+        for index, edge in enumerate(self.network.edges.values()):
             found[f"edges.{edge.pre}-{edge.post}.weight"] = self.model.synapses[index].weight.grad.clone()
             found[f"biases.{edge.post}"] = self.model.biases[index].grad.clone()
         return found

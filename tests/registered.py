@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from eb_core import Registry
+from eb_core import Registry, Setup
+from eb_core.learning.fit import misfit
 
 REGISTRY = Registry.installed()
 
@@ -26,5 +27,5 @@ def fitting_relaxers() -> list[tuple[str, str]]:
         (relaxer, energy)
         for relaxer in names("relaxer")
         for energy in names("energy")
-        if make("relaxer", relaxer).misfit(make("energy", energy)) is None
+        if misfit(Setup(relaxer=make("relaxer", relaxer), energy=make("energy", energy))) is None
     ]

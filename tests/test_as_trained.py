@@ -5,12 +5,12 @@ from functools import cache
 import pytest
 from registered import fitting_relaxers, make, names
 
+from eb_core.diagnostics.as_trained import BETAS, WORST, measure_as_trained
+from eb_core.diagnostics.measure import Finding
+from eb_core.diagnostics.well_conditioned import Nets, nets
 from eb_core.physics.squared_error import SquaredError
 from eb_core.settling.iterative import IterativeRelaxer
 from eb_core.testing import ConformanceError, check_as_trained
-from eb_core.testing.as_trained import BETAS, WORST, measure_as_trained
-from eb_core.testing.measure import Finding
-from eb_core.testing.well_conditioned import Nets, nets
 from eb_dynamics_hopfield.block import Hopfield
 
 ONE_SIDED = ("p-ep", "n-ep", "p-cpl", "n-cpl")

@@ -226,3 +226,22 @@ def test_evaluating_with_damaged_weights_is_wrong_usage(eb: Eb) -> None:
     (run,) = Path("runs").iterdir()
     (run / "weights.safetensors").write_bytes(b"not weights at all")
     assert "the weights do not fit" in refused(eb("evaluate", run))
+
+
+@pytest.mark.parametrize(
+    ("flags", "what"),
+    [
+        (
+            "--model mlp --model-opt lateral=true --energy oim --relaxer oim-newton",
+            "relaxer 'oim-newton' does not fit model 'mlp': its Hessian is written from dense edges",
+        ),
+        ("--model dchn4", "a convolutional network needs images"),
+    ],
+)
+def test_what_does_not_fit_the_network_is_refused_before_data_are_loaded_whose_form_is_known(
+    eb: Eb, flags: str, what: str
+) -> None:
+    result = eb("train", "--dataset", "tiny_parts:Foreseen", *flags.split())
+    assert what in refused(result)
+    assert len(errors(result.stderr)) == 1
+    assert eb("train", "--dataset", "tiny_parts:Foreseen", *flags.split(), "--dry-run").exit_code == 2

@@ -6,9 +6,9 @@ from registered import make
 
 import eb_core as eb
 from eb_core import Problem, Relaxer, Simulator, SquaredError, exact_gradient
+from eb_core.diagnostics.measure import measure_rule
+from eb_core.diagnostics.problems import labels_of
 from eb_core.testing import check_rule, free_problem
-from eb_core.testing.measure import measure_rule
-from eb_core.testing.problems import labels_of
 
 ENERGY, COST = make("energy", "cim", pump=0.1), SquaredError()
 EXACT = {"steps": 1500, "nudged_steps": 1500, "tol": 1e-13, "nudged_tol": 1e-15, "check_every": 20}

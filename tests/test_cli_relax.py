@@ -12,7 +12,7 @@ from tiny_parts import Tiny
 from typer.testing import Result
 
 from eb_core import Problem, Relaxation, load_run, make_network, train
-from eb_core.testing.side_by_side import TOLERANCES, side_by_side, with_budget
+from eb_core.diagnostics.side_by_side import TOLERANCES, side_by_side, with_budget
 from eb_core.training.streams import stream
 
 Eb = Callable[..., Result]

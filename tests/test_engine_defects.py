@@ -16,12 +16,13 @@ from eb_core import (
     Simulator,
     SquaredError,
     UsageError,
-    Workspace,
+    View,
     configurable,
 )
+from eb_core.diagnostics.problems import nudged
 from eb_core.learning.simulator import SimulatorSession
+from eb_core.settling.buffered import BufferedView
 from eb_core.testing import free_problem, random_state
-from eb_core.testing.problems import nudged
 from eb_dynamics_cim.block import CimBlock
 from eb_dynamics_csb.relaxer import CSB
 from eb_dynamics_hopfield.block import Hopfield
@@ -42,7 +43,7 @@ FAST = [
 def test_a_subclass_that_says_anew_what_an_iteration_is_is_obeyed_by_relax(base: Any, energy: str) -> None:
     @configurable
     class Still(base):
-        def sweep(self, work: Workspace) -> None:
+        def step(self, view: View) -> None:
             """Nothing moves."""
 
     problem = free_problem(make("energy", energy), "one hidden layer")
@@ -57,7 +58,7 @@ def test_bfloat16_rounds_products_of_dense_nets_too(base: Any, energy: str) -> N
     problem = free_problem(make("energy", energy), "one hidden layer")
     network, x = problem.network.float(), problem.x.float()
     relaxer = base(steps=6, tol=0.0)
-    if not relaxer.divisible:
+    if not relaxer.properties().resumable:
         pytest.skip("its phases cannot be divided in two, so it is refused")
     ends = []
     for precision in ("full", "bfloat16"):
@@ -70,13 +71,14 @@ def test_bfloat16_rounds_products_of_dense_nets_too(base: Any, energy: str) -> N
 
 @pytest.mark.parametrize(("base", "energy"), FAST)
 @torch.no_grad()
-def test_a_state_that_was_taken_from_a_workspace_stays_as_it_is(base: Any, energy: str) -> None:
+def test_a_state_that_was_taken_from_a_view_stays_as_it_is(base: Any, energy: str) -> None:
     problem, relaxer = free_problem(make("energy", energy), "one hidden layer"), base()
-    work = Workspace(problem, random_state(problem))
-    relaxer.sweeps(work, 1)
+    work = BufferedView(problem, random_state(problem), eager=3)
+    relaxer.init(work, resumed=False)
+    work.run(relaxer.step, 6)
     taken = work.state()
     kept = taken.map(torch.clone)
-    relaxer.sweeps(work, 1)
+    work.run(relaxer.step, 6)
     for name, value in kept.units.items():
         assert torch.equal(taken[name], value)
         assert not torch.equal(work.state()[name], value)

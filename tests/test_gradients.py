@@ -6,11 +6,11 @@ from registered import make
 from torch import Tensor
 
 from eb_core import Cost, Problem
+from eb_core.diagnostics.problems import labels_of
 from eb_core.learning.simulator import Simulator
 from eb_core.physics.cross_entropy import CrossEntropy
 from eb_core.physics.squared_error import SquaredError
 from eb_core.testing import free_problem
-from eb_core.testing.problems import labels_of
 
 ENERGY = make("energy", "hopfield")
 RELAXER = make("relaxer", "hopfield", steps=2000, nudged_steps=2000, tol=1e-13, nudged_tol=1e-15)

@@ -7,9 +7,9 @@ import torch
 from registered import fitting_relaxers, make, names
 from torch import Tensor
 
-from eb_core import Problem, Rule, State, Workspace, configurable
-from eb_core.testing.measure import Finding, measure_relaxer, measure_rule
-from eb_core.testing.well_conditioned import nets
+from eb_core import Problem, Rule, State, View, configurable
+from eb_core.diagnostics.measure import Finding, measure_relaxer, measure_rule
+from eb_core.diagnostics.well_conditioned import nets
 from eb_dynamics_hopfield.block import Hopfield
 from eb_rules.equilibrium_propagation import EquilibriumPropagation
 
@@ -51,15 +51,11 @@ def test_rules_that_are_not_gradients_of_the_cost_show_their_bias() -> None:
 def test_asymmetric_feedback_is_found() -> None:
     @configurable
     class Asymmetric(Hopfield):
-        def sweeps(self, work: Workspace, count: int) -> None:
-            for _ in range(count):
-                self.sweep(work)
-
-        def sweep(self, work: Workspace) -> None:
-            for layer in work.order():
-                field = work.field(layer)
-                feedback = field - work.field(layer, feedback=False)
-                work.write(layer, work.minimized(layer, field - 0.1 * feedback))
+        def step(self, view: View) -> None:
+            for layer in view.order():
+                field = view.field(layer)
+                feedback = field - view.field(layer, feedback=False)
+                view.write(layer, view.minimized(layer, field - 0.1 * feedback))
 
     assert "residual by autograd" in broken(relaxer_findings(Asymmetric()))
     assert "residual of the free state" in broken(rule_findings(make("rule", "c-ep"), Asymmetric()))
@@ -77,13 +73,9 @@ def test_a_wrong_nudge_is_found() -> None:
 def test_a_dynamics_that_does_not_converge_is_found() -> None:
     @configurable
     class Restless(Hopfield):
-        def sweeps(self, work: Workspace, count: int) -> None:
-            for _ in range(count):
-                self.sweep(work)
-
-        def sweep(self, work: Workspace) -> None:
-            for layer in work.order():
-                work.write(layer, (2.9 * work.minimized(layer) - 1.9 * work.units[layer]).clamp(0, 1))
+        def step(self, view: View) -> None:
+            for layer in view.order():
+                view.write(layer, (2.9 * view.minimized(layer) - 1.9 * view.units[layer]).clamp(0, 1))
 
     assert {"residual by autograd", "largest rise of F"} <= broken(relaxer_findings(Restless()))
 

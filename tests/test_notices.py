@@ -15,7 +15,7 @@ Eb = Callable[..., Result]
 
 TINY = ["train", "--dataset", "tiny_parts:Tiny", "--model-opt", "hidden=[4]", "--epochs", "2"]
 CHATTY = ["--relaxer", "talkative_parts:Chatty", "--energy", "talkative_parts:Talkative"]
-SAID = ["2 edges [sic]: use one", "it is late"]
+SAID = ["it is late", "2 edges [sic]: use one"]
 
 
 def test_the_command_prints_each_once_before_the_first_epoch_and_the_manifest_keeps_it(eb: Eb) -> None:

@@ -6,11 +6,16 @@ import pytest
 import torch
 from registered import fitting_relaxers, make
 
-from eb_core import Energy, Network, Problem, Relaxation, Relaxer, UsageError, make_network
+from eb_core import Energy, Network, Problem, Relaxation, Relaxer, Setup, UsageError, make_network
+from eb_core.learning.fit import misfit
 
 CPU = torch.device("cpu")
 MIXED = make("backend", "simulator", precision="bfloat16")
-PAIRS = [(r, e) for r, e in fitting_relaxers() if MIXED.why_not(make("energy", e), make("relaxer", r)) is None]
+PAIRS = [
+    (relaxer, energy)
+    for relaxer, energy in fitting_relaxers()
+    if misfit(Setup(backend=MIXED, energy=make("energy", energy), relaxer=make("relaxer", relaxer))) is None
+]
 
 
 def network_for(energy: Energy, relaxer: Relaxer) -> Network:
@@ -21,7 +26,7 @@ def network_for(energy: Energy, relaxer: Relaxer) -> Network:
     ):
         shape = (1, 8, 8) if model.__class__.__name__ == "DCHN" else (64,)
         network = make_network(model, energy, shape, 3, generator=torch.Generator().manual_seed(0))
-        if relaxer.why_not_on(network) is None:
+        if misfit(Setup(energy=energy, relaxer=relaxer, network=network)) is None:
             return network
     raise AssertionError("no network suits this dynamics")
 
@@ -96,14 +101,14 @@ def test_the_input_drive_is_not_rounded() -> None:
 
 def test_float64_and_budgets_that_cannot_be_divided_are_refused() -> None:
     energy, relaxer = make("energy", "hopfield"), make("relaxer", "csb", steps=8, nudged_steps=8, average=6)
-    assert "average = 6" in MIXED.why_not(energy, relaxer)
-    assert "in the middle" in MIXED.why_not(energy, make("relaxer", "adam"))
+    assert "average = 6" in misfit(Setup(backend=MIXED, energy=energy, relaxer=relaxer))
+    assert "cannot resume a phase" in misfit(Setup(backend=MIXED, energy=energy, relaxer=make("relaxer", "adam")))
     with pytest.raises(UsageError, match="rounds float64"):
         MIXED.open(network_for(energy, relaxer), energy, make("relaxer", "csb"), device=CPU, dtype=torch.float64)
 
 
 def test_a_session_refuses_a_dynamics_that_cannot_be_divided() -> None:
     energy, relaxer = make("energy", "hopfield"), make("relaxer", "adam")
-    assert not relaxer.divisible
-    with pytest.raises(UsageError, match="cannot be taken up in the middle"):
+    assert not relaxer.properties().resumable
+    with pytest.raises(UsageError, match="cannot resume a phase"):
         MIXED.open(network_for(energy, relaxer), energy, relaxer, device=CPU, dtype=torch.float32)

@@ -5,9 +5,9 @@ import torch
 from registered import make
 
 from eb_core import Problem, State
+from eb_core.diagnostics.problems import nudged
 from eb_core.physics.squared_error import SquaredError
 from eb_core.testing import free_problem, random_state
-from eb_core.testing.problems import nudged
 
 ENERGY = make("energy", "hopfield")
 CHAINS = ("one hidden layer", "three hidden layers")

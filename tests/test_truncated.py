@@ -6,16 +6,20 @@ import pytest
 import torch
 from registered import fitting_relaxers, make
 
-from eb_core import Problem, Relaxer, State, Workspace, configurable, contrast
-from eb_core.testing.problems import labels_of
-from eb_core.testing.truncated import AGREE, BETA, measure_truncated, truncated_bptt
-from eb_core.testing.well_conditioned import nets
+from eb_core import Problem, Properties, Relaxer, State, View, configurable, contrast
+from eb_core.diagnostics.problems import labels_of
+from eb_core.diagnostics.truncated import AGREE, BETA, measure_truncated, truncated_bptt
+from eb_core.diagnostics.well_conditioned import nets
 from eb_dynamics_hopfield.block import Hopfield
 from eb_dynamics_hopfield.synchronous import HopfieldSync
 
 ENERGY, COST = make("energy", "hopfield"), make("cost", "squared-error")
 NETS = nets(ENERGY)
-SYMMETRIC = [pair for pair in fitting_relaxers() if make("relaxer", pair[0]).symmetric and pair[1] == "hopfield"]
+SYMMETRIC = [
+    pair
+    for pair in fitting_relaxers()
+    if make("relaxer", pair[0]).properties().symmetric_response and pair[1] == "hopfield"
+]
 
 
 def broken(relaxer: Relaxer) -> list[float]:
@@ -42,9 +46,9 @@ def test_layer_after_layer_they_differ_at_first_and_meet_at_the_exact_gradient()
 def test_ep_by_sweeps_in_one_order_is_bptt_by_sweeps_in_the_opposite_order() -> None:
     @configurable
     class Backwards(Hopfield):
-        def sweep(self, work: Workspace) -> None:
-            for layer in reversed(work.order(self.order)):
-                work.write(layer, work.minimized(layer))
+        def step(self, view: View) -> None:
+            for layer in reversed(view.order(self.order)):
+                view.write(layer, view.minimized(layer))
 
     settle = make("relaxer", "hopfield", steps=2000, tol=1e-14)
     for _, problem in NETS:
@@ -66,14 +70,14 @@ def test_ep_by_sweeps_in_one_order_is_bptt_by_sweeps_in_the_opposite_order() -> 
 def test_feedback_that_is_not_the_transpose_is_named() -> None:
     @configurable
     class Asymmetric(HopfieldSync):
-        def sweep(self, work: Workspace) -> None:
-            fields = {layer: work.field(layer) for layer in work.layers}
-            forward = {layer: work.field(layer, feedback=False) for layer in work.layers}
+        def step(self, view: View) -> None:
+            fields = {layer: view.field(layer) for layer in view.layers}
+            forward = {layer: view.field(layer, feedback=False) for layer in view.layers}
             new = {
-                layer: work.minimized(layer, field - 0.1 * (field - forward[layer])) for layer, field in fields.items()
+                layer: view.minimized(layer, field - 0.1 * (field - forward[layer])) for layer, field in fields.items()
             }
             for layer, value in new.items():
-                work.write(layer, value)
+                view.write(layer, value)
 
     assert len(broken(Asymmetric())) == len(NETS)
 
@@ -92,6 +96,7 @@ def test_a_nudge_that_is_too_weak_is_named() -> None:
 def test_a_block_dynamics_that_claims_equality_is_named() -> None:
     @configurable
     class Boastful(Hopfield):
-        symmetric = True
+        def properties(self) -> Properties:
+            return Properties(symmetric_response=True)
 
     assert len(broken(Boastful())) == len(NETS)

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import eb_core as eb
 from eb_core import (
     Boxes,
     Dense,
+    Diagnostic,
     Domain,
     Energy,
     Lateral,
@@ -22,22 +24,25 @@ from eb_core import (
     Model,
     Network,
     Problem,
+    Setup,
     Simulator,
     Spins,
     SquaredError,
     State,
     UsageError,
-    Workspace,
+    View,
     configurable,
     contrast,
     make_network,
+    refuse,
 )
+from eb_core.diagnostics.measure import measure_rule
+from eb_core.diagnostics.nets import BOTH, LATERAL, RESISTIVE
+from eb_core.diagnostics.problems import free_problem, random_state
+from eb_core.diagnostics.resistive import Resistive, ResistiveLateral
+from eb_core.diagnostics.well_conditioned import nets
+from eb_core.learning.fit import misfit
 from eb_core.testing import check_edge, check_energy, check_relaxer, check_settles, random_network
-from eb_core.testing.measure import measure_rule
-from eb_core.testing.nets import BOTH, LATERAL, RESISTIVE
-from eb_core.testing.problems import free_problem, random_state
-from eb_core.testing.resistive import Resistive, ResistiveLateral
-from eb_core.testing.well_conditioned import nets
 
 WIRINGS = (RESISTIVE, LATERAL, BOTH)
 COST = SquaredError()
@@ -64,9 +69,10 @@ class Voltages(Energy):
     def output_curvature(self) -> float:
         return 0.0
 
-    def why_not(self, network: Network) -> str | None:
-        bends = [network.curvature(layer.name) for layer in network.unit_layers]
-        return "a node without a conductance has no voltage" if None in bends else None
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
+        network = setup.network
+        if network is not None and None in [network.curvature(layer.name) for layer in network.unit_layers]:
+            yield refuse("a node without a conductance has no voltage")
 
 
 @pytest.mark.parametrize("wiring", WIRINGS)
@@ -113,7 +119,7 @@ def test_a_resistive_net_settles_to_kirchhoffs_laws() -> None:
     units = {"input": problem.x, **state.units}
     for layer in problem.network.unit_layers:
         current = torch.zeros_like(units[layer.name]) + problem.network.bias(layer.name)
-        for edge in problem.network.wires:
+        for edge in problem.network.edges.values():
             for here, there, conductance in (
                 (edge.post, edge.pre, edge.weight),
                 (edge.pre, edge.post, edge.weight.t()),
@@ -222,14 +228,14 @@ def test_block_updates_of_lateral_nets_never_climb_even_when_couplings_are_stron
     for scale, energy in itertools.product((0.1, 1.0, 10.0), ("hopfield", "cim", "oim")):
         network = random_network(make("energy", energy), LATERAL)
         with torch.no_grad():
-            for edge in network.wires:
+            for edge in network.edges.values():
                 edge.weight.mul_(scale)
         problem = Problem.free(
             network,
             make("energy", energy),
             torch.rand(4, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64),
         )
-        work = Workspace(problem, random_state(problem, 1))
+        work = View(problem, random_state(problem, 1))
         before = problem.objective(work.state())
         for name in [name for _ in range(5) for name in work.order()]:
             with torch.no_grad():
@@ -246,11 +252,15 @@ class _IsingSpins(Voltages):
 
 
 def test_spins_refuse_dynamics_rules_and_costs_that_need_a_derivative() -> None:
-    fitting = [name for name in names("relaxer") if make("relaxer", name).misfit(_IsingSpins()) is None]
+    fitting = [
+        name for name in names("relaxer") if misfit(Setup(relaxer=make("relaxer", name), energy=_IsingSpins())) is None
+    ]
     assert fitting == ["hopfield"]
-    refused = [name for name in names("rule") if make("rule", name).why_not(_IsingSpins(), COST)]
+    refused = [
+        name for name in names("rule") if misfit(Setup(rule=make("rule", name), energy=_IsingSpins(), cost=COST))
+    ]
     assert {*refused} == {"bp", "rbp", "tbp"}
-    assert "majorised" in str(make("cost", "cross-entropy").why_not(_IsingSpins()))
+    assert "majorised" in str(misfit(Setup(cost=make("cost", "cross-entropy"), energy=_IsingSpins())))
 
 
 def test_backprop_in_the_feed_forward_net_leaves_lateral_edges_out() -> None:
@@ -274,9 +284,7 @@ def test_backprop_in_the_feed_forward_net_leaves_lateral_edges_out() -> None:
 
 
 def test_a_beta_that_conductances_do_not_allow_is_refused_before_training(tmp_path: Path) -> None:
-    with pytest.raises(
-        UsageError, match="this rule does not fit this network: beta = -5 leaves the output a curvature"
-    ):
+    with pytest.raises(UsageError, match="this rule does not fit this model: beta = -5 leaves the output a curvature"):
         eb.train(_Circuit(), energy=Voltages(), relaxer="hopfield", rule={"name": "c-ep", "beta": 5.0}, out=tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -1,11 +1,12 @@
 """Small parts of one's own that the tests hand to the command as `tiny_parts:Class`."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import attrs
 import torch
 
-from eb_core import Data, Dataset, Energy, GradientEstimate, Relaxer, Rule, configurable, option
+from eb_core import Data, Dataset, Diagnostic, GradientEstimate, Relaxer, Rule, Setup, configurable, option, refuse
 from eb_dynamics_hopfield.block import Hopfield
 from eb_rules.equilibrium_propagation import EquilibriumPropagation
 
@@ -31,6 +32,14 @@ class Untouchable(Dataset):
 
 
 @configurable
+class Foreseen(Untouchable):
+    """The same, but everybody knows what is in it."""
+
+    def known_form(self) -> tuple[tuple[int, ...], int]:
+        return (4,), 3
+
+
+@configurable
 class Empty(Dataset):
     def load(self, data_dir: Path | None = None) -> Data:
         return Data.from_arrays(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), name="nothing")
@@ -49,8 +58,8 @@ class Choosy(Relaxer):
     relax = Hopfield.relax
     iterate = Hopfield.iterate
 
-    def why_not(self, energy: Energy) -> str | None:
-        return "it takes only frozen hydrogen"
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
+        yield refuse("it takes only frozen hydrogen")
 
 
 @configurable

@@ -15,8 +15,9 @@ import tomli_w
 import typer
 from fuzz_texts import FOREIGN, NUMBERS, OTHER_TYPES, PATHS, TEXTS
 
-from eb_core import Registry
+from eb_core import Registry, Setup
 from eb_core.cli.main import app
+from eb_core.learning.fit import misfit
 from eb_core.registry import KINDS, fields
 from eb_core.registry.options import OptionSpec, default_of, option_types, structure
 from eb_core.registry.recipes import TRAINER
@@ -54,7 +55,7 @@ class Known:
             (relaxer, energy)
             for relaxer in self.names["relaxer"]
             for energy in self.names["energy"]
-            if self._made("relaxer", relaxer).misfit(self._made("energy", energy)) is None
+            if misfit(Setup(relaxer=self._made("relaxer", relaxer), energy=self._made("energy", energy))) is None
         ]
 
     def _made(self, kind: str, name: str) -> Any:

@@ -3,6 +3,8 @@
 They exist to hold the contracts against more than one dynamics; plugins bring the real ones.
 """
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -11,6 +13,7 @@ from eb_core import (
     Circle,
     Cost,
     Dense,
+    Diagnostic,
     Domain,
     Energy,
     GradientEstimate,
@@ -20,14 +23,17 @@ from eb_core import (
     Model,
     Network,
     Problem,
+    Properties,
     Rule,
     Session,
+    Setup,
     Spins,
     State,
-    Workspace,
+    View,
     configurable,
     contrast,
     option,
+    refuse,
 )
 
 
@@ -40,8 +46,9 @@ class Phases(Energy):
     def domain(self, layer: Layer) -> Domain:
         return Circle()
 
-    def why_not(self, network: Network) -> str | None:
-        return None if network.linear else "two maxima taken apart are no coupling"
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
+        if setup.network is not None and not setup.network.linear:
+            yield refuse("two maxima taken apart are no coupling")
 
     def encode(self, layer: Layer, s: Tensor) -> Tensor:
         return torch.stack([s.cos(), s.sin()])
@@ -126,8 +133,9 @@ class Springs(Energy):
 class SpinGlass(Energy):
     """Spins +-1 without self-energy: the squared error is a field beta y on them."""
 
-    def why_not(self, network: Network) -> str | None:
-        return None if network.linear else "a maximum of fields bounds nothing where spins may be negative"
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
+        if setup.network is not None and not setup.network.linear:
+            yield refuse("a maximum of fields bounds nothing where spins may be negative")
 
     def domain(self, layer: Layer) -> Domain:
         return Spins()
@@ -155,25 +163,29 @@ class SpinGlass(Energy):
 class Descent(IterativeRelaxer):
     """Block minimisation, for every energy."""
 
-    needs_force = False
+    def properties(self) -> Properties:
+        return Properties(needs_force=False)
 
-    def sweep(self, work: Workspace) -> None:
-        for layer in work.order():
-            work.write(layer, work.minimized(layer))
+    def step(self, view: View) -> None:
+        for layer in view.order():
+            view.write(layer, view.minimized(layer))
 
 
 @configurable
 class Momentum(IterativeRelaxer):
     """Heavy ball with field noise: a memory, a projection and a random draw, as physical dynamics have them."""
 
-    def sweep(self, work: Workspace) -> None:
-        for name, layer in work.layers.items():
-            s = work.units[name]
-            velocity = work.memory.get(f"velocity.{name}", torch.zeros_like(s))
-            field = work.field(name) + 1e-3 * work.normal(name)
-            velocity = 0.5 * velocity + 0.2 * work.force(name, field)
-            work.remember(f"velocity.{name}", velocity)
-            work.write(name, work.energy.domain(layer).project(s + velocity))
+    def init(self, view: View, resumed: bool) -> None:
+        for name in view.layers:
+            view.memory.setdefault(f"velocity.{name}", torch.zeros_like(view.units[name]))
+
+    def step(self, view: View) -> None:
+        for name in view.layers:
+            s = view.units[name]
+            field = view.field(name) + 1e-3 * view.normal(name)
+            velocity = 0.5 * view.memory[f"velocity.{name}"] + 0.2 * view.force(name, field)
+            view.remember(f"velocity.{name}", velocity)
+            view.write(name, view.project(name, s + velocity))
 
 
 @configurable

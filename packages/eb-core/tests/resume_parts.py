@@ -30,8 +30,8 @@ from eb_core import (
     configurable,
     contrast,
 )
+from eb_core.diagnostics.resistive import Resistive
 from eb_core.learning.simulator import SimulatorSession
-from eb_core.testing.resistive import Resistive
 from eb_core.training import execute
 
 

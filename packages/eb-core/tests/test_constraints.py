@@ -11,13 +11,13 @@ from resume_parts import PARTS, Conductors, clouds, outcome, stopped, whole
 
 import eb_core as eb
 from eb_core import Network, UsageError
-from eb_core.testing.resistive import Resistive
+from eb_core.diagnostics.resistive import Resistive
 
 OWN: dict[str, Any] = {"model": Conductors(), "relaxer": Descent(steps=40, nudged_steps=40)}
 
 
 def conductances(network: Network) -> torch.Tensor:
-    return torch.cat([edge.weight.detach().flatten() for edge in network.wires if isinstance(edge, Resistive)])
+    return torch.cat([edge.weight.detach().flatten() for edge in network.edges.values() if isinstance(edge, Resistive)])
 
 
 def test_a_training_stays_within_the_bounds_and_uses_them(tmp_path: Path) -> None:

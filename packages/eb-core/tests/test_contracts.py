@@ -1,18 +1,33 @@
 """The contracts hold for phases, soft amplitudes and springs, with memory and with noise, without touching the core."""
 
+from collections.abc import Iterable
+
 import pytest
 import torch
 from foreign_physics import Amplitudes, Centred, Descent, Momentum, Phases, SpinGlass, Springs
 
-from eb_core import Dense, Energy, Problem, State, UsageError, Workspace, exact_gradient, make_network
+from eb_core import (
+    Dense,
+    Diagnostic,
+    Energy,
+    Problem,
+    Setup,
+    State,
+    UsageError,
+    View,
+    exact_gradient,
+    make_network,
+    refuse,
+)
+from eb_core.diagnostics.as_trained import measure_as_trained
+from eb_core.diagnostics.measure import measure_relaxer, measure_rule
+from eb_core.diagnostics.problems import flip_gains, nudged
+from eb_core.learning.fit import misfit
 from eb_core.learning.simulator import Simulator
 from eb_core.network.network import Model, Network
 from eb_core.physics.cross_entropy import CrossEntropy
 from eb_core.physics.squared_error import SquaredError
 from eb_core.testing import all_phases, check_cost, check_edge, check_energy, check_relaxer, free_problem, random_state
-from eb_core.testing.as_trained import measure_as_trained
-from eb_core.testing.measure import measure_relaxer, measure_rule
-from eb_core.testing.problems import flip_gains, nudged
 
 ENERGIES = [Phases(), Amplitudes(), Springs()]
 EVERY = [*ENERGIES, SpinGlass()]
@@ -90,8 +105,8 @@ def test_selecting_samples_of_a_problem_selects_everything_that_belongs_to_them(
 
 def test_an_energy_can_refuse_a_wiring_before_anything_is_drawn() -> None:
     class Picky(Springs):
-        def why_not(self, network: Network) -> str:
-            return "springs need a chain"
+        def check(self, setup: Setup) -> Iterable[Diagnostic]:
+            yield refuse("springs need a chain")
 
     class Chain(Model):
         def build(self, input_shape: tuple[int, ...], outputs: int) -> Network:
@@ -129,13 +144,14 @@ def test_colours_never_join_neighbours_and_split_a_chain_into_odd_and_even() -> 
     assert chain.colours(["hidden2", "hidden3"]) == (("hidden2",), ("hidden3",))
     skipping = free_problem(Springs(), "skip edges").network
     for group in skipping.colours([layer.name for layer in skipping.unit_layers]):
-        assert not any(edge.pre in group and edge.post in group for edge in skipping.wires)
+        assert not any(edge.pre in group and edge.post in group for edge in skipping.edges.values())
 
 
 def test_a_dynamics_that_cannot_run_on_a_wiring_is_refused_before_work_starts_and_left_out_of_checks() -> None:
     class Chains(Descent):
-        def why_not_on(self, network: Network) -> str | None:
-            return None if len(network.wires) == 2 else "it knows chains of two edges only"
+        def check(self, setup: Setup) -> Iterable[Diagnostic]:
+            if setup.network is not None and len(setup.network.edges) != 2:
+                yield refuse("it knows chains of two edges only")
 
     relaxer = Chains(steps=3, nudged_steps=3)
     assert check_relaxer(relaxer, Springs()) == 9
@@ -149,11 +165,11 @@ def test_a_dynamics_that_cannot_run_on_a_wiring_is_refused_before_work_starts_an
 def test_spins_refuse_what_needs_a_force_and_an_exact_gradient() -> None:
     problem = free_problem(SpinGlass(), "one hidden layer")
     state = random_state(problem)
-    assert Descent().misfit(SpinGlass()) is None
-    assert "units of SpinGlass have none" in str(Momentum().misfit(SpinGlass()))
-    assert Momentum().misfit(Springs()) is None
+    assert misfit(Setup(relaxer=Descent(), energy=SpinGlass())) is None
+    assert "units of SpinGlass have none" in str(misfit(Setup(relaxer=Momentum(), energy=SpinGlass())))
+    assert misfit(Setup(relaxer=Momentum(), energy=Springs())) is None
     with pytest.raises(UsageError, match="have no force"):
-        Workspace(problem, state).force("hidden1")
+        View(problem, state).force("hidden1")
     with pytest.raises(UsageError, match="no exact gradient"):
         exact_gradient(problem, state, SquaredError(), problem.readout(state))
 
@@ -165,7 +181,7 @@ def test_spins_are_measured_by_turning_them() -> None:
     assert bool(end.converged.all())
     assert all(float(gain.max()) <= 0 for gain in flip_gains(problem, end.state).values())
     turned = State({**end.state.units, "hidden1": -end.state["hidden1"]})
-    assert float(Workspace(problem, turned).residual().max()) == 2
+    assert float(View(problem, turned).residual().max()) == 2
     found = measure_relaxer("descent", Descent(), SpinGlass()) + measure_as_trained(
         "centred", Centred(beta=2.0), Descent(), SpinGlass(), SquaredError()
     )

@@ -8,10 +8,10 @@ from foreign_physics import Amplitudes, Springs
 from torch import Tensor
 
 from eb_core import Dense, Network, State, UsageError
+from eb_core.diagnostics.nets import DENSE
 from eb_core.settling.coupling import active_units, coupling_norm, coupling_norms, power_step
 from eb_core.testing import coupling_norm as dense_norm
 from eb_core.testing import free_problem, random_network, random_state
-from eb_core.testing.nets import DENSE
 
 
 class Largest(Dense):
@@ -40,7 +40,7 @@ def matrix(network: Network) -> Tensor:
         zip([layer.name for layer in network.unit_layers], [0, *torch.tensor(sizes).cumsum(0).tolist()], strict=False)
     )
     dense = torch.zeros(sum(sizes), sum(sizes), dtype=torch.float64)
-    for edge in network.wires:
+    for edge in network.edges.values():
         if edge.pre != network.input:
             rows, columns = starts[edge.post], starts[edge.pre]
             post, pre = edge.weight.shape

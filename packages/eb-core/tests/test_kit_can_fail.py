@@ -5,7 +5,7 @@ import torch
 from foreign_physics import Amplitudes, Descent, Phases, Springs
 from torch import Tensor
 
-from eb_core import Conv, Dense, Layer, State, Workspace, configurable
+from eb_core import Conv, Dense, Layer, State, View, configurable
 from eb_core.learning.rule import GradientEstimate
 from eb_core.physics.squared_error import SquaredError
 from eb_core.settling.problem import Problem
@@ -79,9 +79,9 @@ def test_a_linearised_drive_that_forgets_its_places_is_found() -> None:
 def test_a_dynamics_that_looks_at_the_neighbours_in_the_batch_is_found() -> None:
     @configurable
     class Wrong(Descent):
-        def sweep(self, work: Workspace) -> None:
-            for layer in work.order():
-                work.write(layer, work.minimized(layer) + 1e-3 * work.units[layer].mean(0))
+        def step(self, view: View) -> None:
+            for layer in view.order():
+                view.write(layer, view.minimized(layer) + 1e-3 * view.units[layer].mean(0))
 
     with pytest.raises(ConformanceError, match="iterations of it alone"):
         check_relaxer(Wrong(steps=3), Springs())
@@ -101,9 +101,9 @@ def test_a_false_report_of_the_residual_is_found() -> None:
 def test_a_dynamics_that_leaves_the_domain_is_found() -> None:
     @configurable
     class Wrong(Descent):
-        def sweep(self, work: Workspace) -> None:
-            for layer in work.order():
-                work.write(layer, work.units[layer] + 0.1)
+        def step(self, view: View) -> None:
+            for layer in view.order():
+                view.write(layer, view.units[layer] + 0.1)
 
     with pytest.raises(ConformanceError, match="stays in its domain"):
         check_relaxer(Wrong(steps=30, tol=0.0), Amplitudes())

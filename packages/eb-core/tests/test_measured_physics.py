@@ -4,12 +4,12 @@ import pytest
 import torch
 from foreign_physics import Amplitudes, Centred, Chain, Descent, Momentum, Phases, Springs
 
-from eb_core import Energy, IterativeRelaxer, Problem, Workspace, configurable, option
+from eb_core import Energy, IterativeRelaxer, Problem, Properties, View, configurable, option
+from eb_core.diagnostics.measure import measure_relaxer, measure_rule, settle_amply
+from eb_core.diagnostics.truncated import measure_truncated
+from eb_core.diagnostics.well_conditioned import Nets, nets, room
 from eb_core.learning.oracle import exact_gradient, mobility
 from eb_core.physics.squared_error import SquaredError
-from eb_core.testing.measure import measure_relaxer, measure_rule, settle_amply
-from eb_core.testing.truncated import measure_truncated
-from eb_core.testing.well_conditioned import Nets, nets, room
 
 ENERGIES: dict[Energy, Nets] = {energy: nets(energy) for energy in (Phases(), Amplitudes(), Springs())}
 COST = SquaredError()
@@ -19,18 +19,18 @@ COST = SquaredError()
 class Euler(IterativeRelaxer):
     """Explicit Euler steps of gradient flow: slow."""
 
-    monotone = True
-    symmetric = True
-
     dt: float = option(default=0.1, help="step", gt=0)
 
-    def sweep(self, work: Workspace) -> None:
+    def properties(self) -> Properties:
+        return Properties(descends=True, symmetric_response=True)
+
+    def step(self, view: View) -> None:
         new = {
-            name: work.energy.domain(layer).project(work.units[name] + self.dt * work.force(name))
-            for name, layer in work.layers.items()
+            name: view.energy.domain(layer).project(view.units[name] + self.dt * view.force(name))
+            for name, layer in view.layers.items()
         }
         for name, value in new.items():
-            work.write(name, value)
+            view.write(name, value)
 
 
 @pytest.mark.parametrize("energy", ENERGIES, ids=repr)
@@ -74,7 +74,7 @@ def test_all_promises_hold_on_foreign_physics(energy: Energy, relaxer: Iterative
 
 
 def test_a_slow_dynamics_gets_the_budget_it_needs_and_a_stuck_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eb_core.testing.measure.FIRST_BUDGET", 50)
+    monkeypatch.setattr("eb_core.diagnostics.measure.FIRST_BUDGET", 50)
     problem = ENERGIES[Springs()][0][1]
     slow, end = settle_amply(Euler(dt=0.1), problem)
     assert float(end.residual.max()) <= 1e-12

@@ -5,12 +5,12 @@ import torch
 from foreign_physics import Amplitudes, Descent, Phases, Springs
 
 from eb_core import Energy, Problem, State
+from eb_core.diagnostics.problems import labels_of
 from eb_core.learning.oracle import ExactGradient, conjugate_gradients, exact_gradient, smallest_eigenvalue
 from eb_core.physics.cost import Cost
 from eb_core.physics.cross_entropy import CrossEntropy
 from eb_core.physics.squared_error import SquaredError
 from eb_core.testing import free_problem
-from eb_core.testing.problems import labels_of
 
 SETTLE = Descent(steps=20000, tol=1e-13, check_every=50)
 

@@ -8,24 +8,24 @@ import pytest
 import torch
 from foreign_physics import Descent, Phases, Springs
 
-from eb_core import Energy, IterativeRelaxer, Problem, Relaxation, State, UsageError, Workspace, configurable
+from eb_core import Energy, IterativeRelaxer, Problem, Relaxation, State, UsageError, View, configurable
+from eb_core.diagnostics.problems import nudged, residual_by_definition
 from eb_core.physics.squared_error import SquaredError
 from eb_core.testing import free_problem
-from eb_core.testing.problems import nudged, residual_by_definition
 
 
 @configurable
 class Planning(IterativeRelaxer):
-    """Block descent with a plan that holds its workspace; the workspaces are noted."""
+    """Block descent that prepares something which holds the view; the views are noted."""
 
     seen: ClassVar[list[Any]] = []
 
-    def sweep(self, work: Workspace) -> None:
-        if work.plan is None:
-            work.plan = [work]
-            self.seen.append(weakref.ref(work))
-        for layer in work.layers:
-            work.write(layer, work.minimized(layer))
+    def step(self, view: View) -> None:
+        if "mine" not in view.prepared:
+            view.prepared["mine"] = [view]
+            self.seen.append(weakref.ref(view))
+        for layer in view.layers:
+            view.write(layer, view.minimized(layer))
 
 
 @pytest.mark.parametrize("energy", [Springs(), Phases()], ids=["springs", "phases"])

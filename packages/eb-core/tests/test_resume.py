@@ -278,9 +278,9 @@ def test_strides_and_every_bit_survive_a_checkpoint(tmp_path: Path) -> None:
         "half": torch.rand(3).bfloat16(),
     }
     file = tmp_path / "checkpoint.safetensors"
-    file.write_bytes(Checkpoint(tensors, {"tally": {"done": 1}, "rate": 0.1 + 0.2}).encode())
+    file.write_bytes(Checkpoint(tensors, {"sums": {"done": 1}, "rate": 0.1 + 0.2}).encode())
     read = Checkpoint.read(file)
-    assert read.plain == {"tally": {"done": 1}, "rate": 0.1 + 0.2}
+    assert read.plain == {"sums": {"done": 1}, "rate": 0.1 + 0.2}
     assert read.tensors.keys() == tensors.keys()
     for name, value in tensors.items():
         assert read.tensors[name].stride() == value.stride()

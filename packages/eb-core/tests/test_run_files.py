@@ -170,10 +170,10 @@ def test_a_manifest_of_another_shape_is_damaged(tmp_path: Path, facts: dict[str,
     refused(lambda: eb.load_run(path, trust=True), f"{MANIFEST} of {path} is damaged")
 
 
-@pytest.mark.parametrize("plain", [{}, {"reports": 3}, {"reports": [], "tally": None}, {"reports": [], "recipe": []}])
+@pytest.mark.parametrize("plain", [{}, {"reports": 3}, {"reports": [], "sums": None}, {"reports": [], "recipe": []}])
 def test_a_checkpoint_with_another_idea_of_what_is_in_it_is_refused(tmp_path: Path, plain: dict[str, Any]) -> None:
     path = stopped(tmp_path)
-    text = json.dumps({"strides": {"x": [1]}, "recipe": {}, "tally": {"done": 0}} | plain)
+    text = json.dumps({"strides": {"x": [1]}, "recipe": {}, "sums": {"done": 0}} | plain)
     (path / CHECKPOINT).write_bytes(Sealed.of({"x": torch.zeros(3)}, text).encode())
     with pytest.raises(UsageError, match=r"does not hold what a checkpoint holds|began with another recipe"):
         eb.resume(path, trust=True, data=clouds())

@@ -11,7 +11,7 @@ from foreign_physics import Amplitudes, Centred, Chain, Descent, Springs
 from torch import Tensor
 
 import eb_core as eb
-from eb_core import IterativeRelaxer, Problem, Relaxation, RunError, Session, State, Workspace, configurable, option
+from eb_core import IterativeRelaxer, Problem, Relaxation, RunError, Session, State, View, configurable, option
 from eb_core.learning.simulator import Simulator
 from eb_core.physics.squared_error import SquaredError
 
@@ -168,9 +168,9 @@ class Euler(IterativeRelaxer):
 
     dt: float = option(default=0.5, help="step", gt=0)
 
-    def sweep(self, work: Workspace) -> None:
-        for name in work.order():
-            work.write(name, work.units[name] + self.dt * work.force(name))
+    def step(self, view: View) -> None:
+        for name in view.order():
+            view.write(name, view.units[name] + self.dt * view.force(name))
 
 
 def euler(dt: float) -> tuple[Session, Problem]:

@@ -5,10 +5,11 @@ import itertools
 import pytest
 import torch
 
-from eb_core import Dense, Layer, Network, Problem, Registry, SquaredError, UsageError
+from eb_core import Dense, Layer, Network, Problem, Registry, Setup, SquaredError, UsageError
+from eb_core.diagnostics.problems import nudged
+from eb_core.learning.fit import notices
 from eb_core.settling.coupling import coupling_norm
 from eb_core.testing import check_energy, free_problem
-from eb_core.testing.problems import nudged
 from eb_dynamics_cim.energy import CimEnergy
 from eb_dynamics_cim.unit import least_amplitude
 
@@ -105,27 +106,27 @@ def test_the_default_start_is_below_threshold(hidden: list[int]) -> None:
     energy = CimEnergy()
     network = chain(energy, hidden)
     assert coupling_norm(network) < 1 - energy.pump
-    assert energy.notices(network) == ()
+    assert notices(Setup(energy=energy, network=network)) == []
 
 
 def test_above_threshold_the_notice_gives_a_gain_and_a_pump_that_help() -> None:
     energy = CimEnergy(pump=0.8)
     network = chain(energy, [120])
-    (notice,) = energy.notices(network)
+    (told,) = notices(Setup(energy=energy, network=network))
     norm = coupling_norm(network)
-    assert f"coupling norm {norm:.3g} is not below 1 - pump = 0.2" in notice
-    factor = float(notice.split("less than ")[1].split(",")[0])
-    pump = float(notice.split("pump below ")[1])
-    assert energy.notices(chain(energy, [120], 0.98 * factor)) == ()
-    assert energy.notices(chain(energy, [120], 1.05 * factor)) != ()
-    assert CimEnergy(pump=pump - 0.01).notices(network) == ()
-    assert CimEnergy(pump=pump + 0.01).notices(network) != ()
+    assert f"coupling norm {norm:.3g} is not below 1 - pump = 0.2" in told
+    factor = float(told.split("less than ")[1].split(",")[0])
+    pump = float(told.split("pump below ")[1])
+    assert notices(Setup(energy=energy, network=chain(energy, [120], 0.98 * factor))) == []
+    assert notices(Setup(energy=energy, network=chain(energy, [120], 1.05 * factor))) != []
+    assert notices(Setup(energy=CimEnergy(pump=pump - 0.01), network=network)) == []
+    assert notices(Setup(energy=CimEnergy(pump=pump + 0.01), network=network)) != []
 
 
 def test_a_pump_above_one_is_said_to_make_two_wells() -> None:
-    (notice,) = CimEnergy(pump=1.2).notices(chain(CimEnergy(), [120]))
-    assert "two wells" in notice
-    assert "ramp" in notice
+    (told,) = notices(Setup(energy=CimEnergy(pump=1.2), network=chain(CimEnergy(), [120])))
+    assert "two wells" in told
+    assert "ramp" in told
 
 
 def test_every_component_of_this_package_loads() -> None:

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from eb_core import Energy, Problem, Registry, Relaxer, State, UsageError
+from eb_core import Energy, Problem, Registry, Relaxer, Setup, State, UsageError
+from eb_core.diagnostics.problems import nudged
+from eb_core.learning.fit import misfit, notices
 from eb_core.physics.squared_error import SquaredError
 from eb_core.testing import check_relaxer, check_settles, free_problem, random_network, random_state
-from eb_core.testing.problems import nudged
 from eb_dynamics_csb.pace import SIGMA
 from eb_dynamics_csb.relaxer import CSB
 from eb_dynamics_hopfield.energy import HopfieldEnergy
@@ -64,7 +65,7 @@ def test_a_pace_that_no_unit_survives_is_refused_with_the_reason(options: dict[s
 
 
 def test_gamma_dt_may_be_one_up_to_rounding() -> None:
-    assert CSB(dt=0.3, gamma=1 / 0.3).monotone
+    assert CSB(dt=0.3, gamma=1 / 0.3).properties().descends
     CSB(dt=0.7, gamma=(1 + 5e-10) / 0.7)
 
 
@@ -88,14 +89,16 @@ def test_a_nudge_under_which_the_output_alone_diverges_is_refused_only_where_it_
 def test_a_net_that_is_coupled_too_strongly_for_a_fixed_pace_is_a_notice_and_none_where_it_is_chosen() -> None:
     weak, strong = (random_network(ENERGY, SHAPE, coupling=coupling) for coupling in (0.5, 1.6))
     fixed = CSB(update="parallel", dt=1.0, gamma=0.7)
-    assert fixed.notices(weak, ENERGY) == ()
-    (text,) = fixed.notices(strong, ENERGY)
+    assert notices(Setup(relaxer=fixed, network=weak, energy=ENERGY)) == []
+    (text,) = notices(Setup(relaxer=fixed, network=strong, energy=ENERGY))
     assert "1.60" in text
     assert "lower dt" in text
-    assert CSB(dt=1.2).notices(strong, ENERGY) == (), "over-relaxation settles whatever the coupling"
-    assert CSB(update="parallel").notices(strong, ENERGY) == ()
+    assert notices(Setup(relaxer=CSB(dt=1.2), network=strong, energy=ENERGY)) == [], (
+        "over-relaxation settles whatever the coupling"
+    )
+    assert notices(Setup(relaxer=CSB(update="parallel"), network=strong, energy=ENERGY)) == []
     kept = CSB(dt=1.3, gamma=0.4)
-    assert "sequential" in kept.notices(strong, ENERGY)[0]
+    assert "sequential" in notices(Setup(relaxer=kept, network=strong, energy=ENERGY))[0]
 
 
 def test_oscillators_are_refused_with_the_reason() -> None:
@@ -105,11 +108,11 @@ def test_oscillators_are_refused_with_the_reason() -> None:
         def domain(self, layer: Layer) -> Domain:
             return Circle()
 
-    assert "an angle has no ends" in (CSB().why_not(Phases()) or "")
-    assert CSB().why_not(ENERGY) is None
+    assert "an angle has no ends" in (misfit(Setup(relaxer=CSB(), energy=Phases())) or "")
+    assert misfit(Setup(relaxer=CSB(), energy=ENERGY)) is None
 
 
-@pytest.mark.parametrize("fast", [True, False], ids=["fused", "plain"])
+@pytest.mark.parametrize("fast", [True, False], ids=["buffered", "recorded"])
 def test_a_unit_that_meets_its_wall_stops_there(fast: bool) -> None:
     relaxer = CSB(update="parallel", dt=1.0, gamma=0.3, tol=0.0, steps=4)
     problem = free_problem(BOXED, SHAPE)

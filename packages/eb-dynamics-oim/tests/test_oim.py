@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from eb_core import Dense, Edge, Layer, Network, Problem, Registry, Relaxer, State, Workspace
+from eb_core import Dense, Edge, Layer, Network, Problem, Registry, Relaxer, Setup, State, View
+from eb_core.diagnostics.problems import nudged
+from eb_core.learning.fit import misfit, notices
 from eb_core.physics.squared_error import SquaredError
 from eb_core.testing import check_energy, check_relaxer, free_problem, random_state, residual_by_definition
-from eb_core.testing.problems import nudged
 from eb_dynamics_oim.block import BlockPhases
 from eb_dynamics_oim.curvature import curvature_at_rest
 from eb_dynamics_oim.energy import OscillatorEnergy
@@ -107,12 +108,12 @@ def test_edges_that_are_not_linear_are_refused_with_the_reason() -> None:
         linear = False
 
     edges: list[Edge] = [Dense("in", "h", (3,), (4,)), Bent("h", "out", (4,), (2,))]
-    reason = ENERGY.why_not(Network([("in", (3,)), ("h", (4,)), ("out", (2,))], edges))
+    reason = misfit(Setup(energy=ENERGY, network=Network([("in", (3,)), ("h", (4,)), ("out", (2,))], edges)))
     assert reason is not None
     assert "h-out" in reason
     assert "average" in reason
     edges[0], edges[1] = Bent("in", "h", (3,), (4,)), Dense("h", "out", (4,), (2,))
-    assert ENERGY.why_not(Network([("in", (3,)), ("h", (4,)), ("out", (2,))], edges)) is None
+    assert misfit(Setup(energy=ENERGY, network=Network([("in", (3,)), ("h", (4,)), ("out", (2,))], edges))) is None
 
 
 @pytest.mark.parametrize("shape", CHAINS)
@@ -172,14 +173,14 @@ def test_a_heavy_ball_without_memory_is_the_phase_dynamics() -> None:
 def test_a_ball_that_would_climb_starts_again_alone() -> None:
     problem = phases()[0]
     start = random_state(problem)
-    work = Workspace(problem, start)
+    work = View(problem, start)
     with torch.no_grad():
         for name in work.layers:
             force = work.force(name)
             against = torch.arange(problem.batch).unsqueeze(1) % 2 == 0
-            work.remember(f"velocity.{name}", torch.where(against, -force, force))
+            work.remember(f"velocity.{name}", torch.where(against, -force, force) / 0.1)
         before = {name: work.force(name) for name in work.layers}
-        HeavyBall(eps=0.1, mu=0.9).sweep(work)
+        HeavyBall(eps=0.1, mu=0.9).step(work)
     for name, force in before.items():
         moved = work.units[name] - start[name]
         torch.testing.assert_close(moved[::2], 0.1 * force[::2])
@@ -218,14 +219,14 @@ def test_nudged_phases_start_from_what_was_read_out() -> None:
 
 def test_a_step_beyond_the_curvature_at_rest_is_noticed_with_the_limit() -> None:
     problem = phases()[0]
-    work = Workspace(problem, problem.initial_state())
+    work = View(problem, problem.initial_state())
     largest = float(torch.linalg.eigvalsh(hessian(problem, work.state(), 0))[-1])
     assert curvature_at_rest(problem.network, ENERGY) == pytest.approx(largest, rel=1e-6)
     for relaxer in (PhaseDynamics, HeavyBall):
         limit = (2.0 if relaxer is PhaseDynamics else 3.8) / largest
-        assert relaxer(eps=0.99 * limit).notices(problem.network, ENERGY) == []
-        (notice,) = relaxer(eps=1.01 * limit).notices(problem.network, ENERGY)
-        assert f"below {limit:.2g}" in notice
+        assert notices(Setup(relaxer=relaxer(eps=0.99 * limit), network=problem.network, energy=ENERGY)) == []
+        (told,) = notices(Setup(relaxer=relaxer(eps=1.01 * limit), network=problem.network, energy=ENERGY))
+        assert f"below {limit:.2g}" in told
 
 
 def test_every_component_of_this_package_loads() -> None:

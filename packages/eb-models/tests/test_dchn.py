@@ -14,7 +14,7 @@ FOUR = (1, 2, 4, 4)
 
 def sides(model: DCHN, shape: tuple[int, ...]) -> list[int]:
     """Sides of the images of all conv layers."""
-    return [edge.post_shape[1] for edge in model.build(shape, 10).wires if isinstance(edge, Conv)]
+    return [edge.post_shape[1] for edge in model.build(shape, 10).edges.values() if isinstance(edge, Conv)]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_images_are_enlarged_and_framed_as_far_as_four_poolings_need() -> None:
 
 def test_gains_go_to_conv_edges_then_dense_then_skips() -> None:
     network = DCHN(growth=(1, 2), width=2, gain=(0.1, 0.2, 0.3, 0.4), skip=("hidden1-output",)).build((1, 8, 8), 3)
-    gains = {f"{edge.pre}-{edge.post}": edge.gain for edge in network.wires}
+    gains = {f"{edge.pre}-{edge.post}": edge.gain for edge in network.edges.values()}
     assert gains == {"input-hidden1": 0.1, "hidden1-hidden2": 0.2, "hidden2-output": 0.3, "hidden1-output": 0.4}
 
 

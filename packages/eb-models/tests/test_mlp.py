@@ -17,7 +17,10 @@ def test_lateral_edges_join_the_units_of_every_hidden_layer_on_request() -> None
     model = MLP(hidden=(7, 5), lateral=True, lateral_gain=0.2)
     check_model(model, (1, 4, 4), outputs=3)
     network = model.build((1, 4, 4), 3)
-    assert [(edge.pre, edge.gain) for edge in network.wires if edge.is_lateral] == [("hidden1", 0.2), ("hidden2", 0.2)]
+    assert [(edge.pre, edge.gain) for edge in network.edges.values() if edge.is_lateral] == [
+        ("hidden1", 0.2),
+        ("hidden2", 0.2),
+    ]
 
 
 def test_the_paper_size_has_as_many_parameters_as_the_paper_says() -> None:
@@ -32,8 +35,8 @@ def test_the_paper_size_has_as_many_parameters_as_the_paper_says() -> None:
 
 
 def test_gains_are_one_for_all_edges_or_one_for_each() -> None:
-    assert [edge.gain for edge in MLP(hidden=(3,), gain=(0.5,)).build((2,), 2).wires] == [0.5, 0.5]
-    assert [edge.gain for edge in MLP(hidden=(3,), gain=(0.5, 0.7)).build((2,), 2).wires] == [0.5, 0.7]
+    assert [edge.gain for edge in MLP(hidden=(3,), gain=(0.5,)).build((2,), 2).edges.values()] == [0.5, 0.5]
+    assert [edge.gain for edge in MLP(hidden=(3,), gain=(0.5, 0.7)).build((2,), 2).edges.values()] == [0.5, 0.7]
     with pytest.raises(ValueError, match="3 gains for 2 edges"):
         MLP(hidden=(3,), gain=(1.0, 2.0, 3.0))
 

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eb_core import Problem, Rule, Session, State
+from eb_core.diagnostics.problems import labels_of
 from eb_core.learning.oracle import exact_gradient
 from eb_core.learning.simulator import Simulator
 from eb_core.physics.squared_error import SquaredError
 from eb_core.testing import check_rule, free_problem
-from eb_core.testing.problems import labels_of
 from eb_dynamics_hopfield.block import Hopfield
 from eb_dynamics_hopfield.energy import HopfieldEnergy
 from eb_rules.backprop import Backprop, RecurrentBackprop, TruncatedBackprop, feed_forward

@@ -9,8 +9,8 @@ from eb_lateral.memory import hebbian
 from eb_lateral.ring import Ring
 
 import eb_core as eb
+from eb_core.diagnostics.well_conditioned import nets
 from eb_core.testing import check_edge, check_model
-from eb_core.testing.well_conditioned import nets
 from eb_dynamics_csb.relaxer import CSB
 from eb_dynamics_hopfield.block import Hopfield
 from eb_dynamics_hopfield.energy import HopfieldEnergy

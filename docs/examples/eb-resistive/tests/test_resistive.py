@@ -7,6 +7,7 @@ from eb_resistive.energy import Resistive
 from eb_resistive.model import DRN
 
 import eb_core as eb
+from eb_core.learning.fit import misfit
 from eb_core.testing import check_edge, check_energy, check_model, check_relaxer, check_settles
 from eb_dynamics_hopfield.block import Hopfield
 from eb_dynamics_hopfield.flow import GradientFlow
@@ -84,6 +85,8 @@ def test_conductances_stay_positive_in_training():
 
 def test_edges_without_a_self_term_are_refused():
     edge = eb.Dense("input", "output", (3,), (2,))
-    assert "drn" in Resistive().why_not(eb.Network([("input", (3,)), ("output", (2,))], [edge]))
+    assert "drn" in misfit(
+        eb.Setup(energy=Resistive(), network=eb.Network([("input", (3,)), ("output", (2,))], [edge]))
+    )
     with pytest.raises(ValueError, match="hidden"):
         DRN(hidden=(0,))

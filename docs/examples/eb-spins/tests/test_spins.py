@@ -18,7 +18,8 @@ from eb_rules.equilibrium_propagation import EquilibriumPropagation
 class Enumerated(eb.Relaxer):
     """The ground state, by looking at all states."""
 
-    needs_force = False
+    def properties(self):
+        return eb.Properties(needs_force=False)
 
     def relax(self, problem, start=None, *, generator=None, trace=False):
         rest = problem.initial_state()

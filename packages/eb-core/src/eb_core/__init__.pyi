@@ -12,11 +12,12 @@ from .registry.errors import (
 )
 from .registry.hookspecs import hookimpl as hookimpl
 from .registry.options import configurable as configurable, option as option
+from .registry.setup import Diagnostic as Diagnostic, Setup as Setup, notice as notice, refuse as refuse
 from .settling.iterative import IterativeRelaxer as IterativeRelaxer
 from .settling.problem import Problem as Problem
-from .settling.relaxer import Relaxation as Relaxation, Relaxer as Relaxer, Trace as Trace
+from .settling.relaxer import Relaxation as Relaxation, Properties as Properties, Relaxer as Relaxer, Trace as Trace
 from .settling.state import State as State
-from .settling.workspace import Workspace as Workspace
+from .settling.view import View as View
 from .network.conv import Conv as Conv
 from .physics.cost import Cost as Cost
 from .data.data import Data as Data, Dataset as Dataset, Split as Split

@@ -46,6 +46,8 @@ def read_apart(
 
     Args:
         reader: a function of a module that imports no torch; it raises ValueError for a file that is wrong.
+        paths: files to read, one after the other.
+        published: the data set that they belong to, for errors.
         options: whatever JSON can hold.
 
     Raises:

@@ -11,7 +11,7 @@ from eb_core import Data, configurable
 from eb_datasets.augmentation import Augmentation
 from eb_datasets.cifar_batches import Layout
 from eb_datasets.cifar_set import read_cifar
-from eb_datasets.images import ImageSet, Normalisation
+from eb_datasets.images import SHAPE, ImageSet, Normalisation
 from eb_datasets.published import CIFAR10
 
 LAYOUT: Final = Layout(
@@ -28,6 +28,9 @@ AUGMENTATION: Final = Augmentation(padding=4, flip=True)
 @configurable
 class Cifar10(ImageSet):
     """50,000 training and 10,000 test images of shape (3, 32, 32), ten classes."""
+
+    def known_form(self) -> tuple[tuple[int, ...], int]:
+        return SHAPE, LAYOUT.classes
 
     def load(self, data_dir: Path | None = None) -> Data:
         images = read_cifar(CIFAR10, LAYOUT, data_dir, self.fetch)

@@ -13,7 +13,7 @@ from eb_core import Data, configurable, option
 from eb_datasets.augmentation import Augmentation
 from eb_datasets.cifar_batches import Layout
 from eb_datasets.cifar_set import read_cifar
-from eb_datasets.images import ImageSet, Normalisation
+from eb_datasets.images import SHAPE, ImageSet, Normalisation
 from eb_datasets.published import CIFAR100
 
 CLASSES: Final = {"fine": 100, "coarse": 20}
@@ -30,6 +30,9 @@ class Cifar100(ImageSet):
         help="the 100 fine classes, or the 20 coarse ones that five of them each belong to",
         prepares=True,
     )
+
+    def known_form(self) -> tuple[tuple[int, ...], int]:
+        return SHAPE, CLASSES[self.labels]
 
     def load(self, data_dir: Path | None = None) -> Data:
         classes = CLASSES[self.labels]

@@ -24,6 +24,9 @@ class Digits(Dataset):
     )
     augment: bool = option(default=False, help="shift training images by up to a pixel each way, at random")
 
+    def known_form(self) -> tuple[tuple[int, ...], int]:
+        return (1, 8, 8), 10
+
     def load(self, data_dir: Path | None = None) -> Data:
         from sklearn.datasets import load_digits
 

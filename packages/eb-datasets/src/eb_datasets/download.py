@@ -12,6 +12,7 @@ def download(published: Published, source: str | None = None) -> None:
     """Put all files of a data set into the cache folder; those that are there and right stay.
 
     Args:
+        published: the data set, with names and MD5 sums of its files.
         source: address of a mirror that holds the same files; None for where they were published.
 
     Raises:

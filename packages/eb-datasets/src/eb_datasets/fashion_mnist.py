@@ -9,7 +9,7 @@ from typing import Final
 
 from eb_core import Data, configurable, option
 from eb_datasets.augmentation import Augmentation
-from eb_datasets.idx_set import CLASSES, read_idx_set
+from eb_datasets.idx_set import CLASSES, SIDE, read_idx_set
 from eb_datasets.images import ImageSet, Normalisation
 from eb_datasets.published import FASHION_MNIST
 
@@ -23,6 +23,9 @@ class FashionMnist(ImageSet):
     """60,000 training and 10,000 test images of shape (1, 28, 28), ten classes."""
 
     pad: bool = option(default=False, help="pad to 32x32 with two zero pixels on each side", prepares=True)
+
+    def known_form(self) -> tuple[tuple[int, ...], int]:
+        return (1, *[PADDED if self.pad else SIDE] * 2), CLASSES
 
     def load(self, data_dir: Path | None = None) -> Data:
         images = read_idx_set(FASHION_MNIST, data_dir, self.fetch)

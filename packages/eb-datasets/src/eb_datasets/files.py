@@ -66,7 +66,9 @@ def reading(path: Path, kind: str, advice: str) -> Iterator[None]:
     """Turn whatever goes wrong while a file is read into one error.
 
     Args:
+        path: the file.
         kind: what the file is not if it cannot be read, such as "table of samples".
+        advice: what the error advises.
     """
     try:
         yield

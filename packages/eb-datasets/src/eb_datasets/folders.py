@@ -55,6 +55,8 @@ def locate(
     """All files of a data set, from the first folder that holds one of them.
 
     Args:
+        published: the data set.
+        data_dir: the folder that the user named; None for the one in EB_DATA_DIR, if there is one.
         parts: tells which files a folder holds.
         fetch: puts what is missing into the cache folder; None where nothing may be downloaded.
 

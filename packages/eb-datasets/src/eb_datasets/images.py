@@ -6,7 +6,7 @@ flipping move values and change none, so it does not matter that the values are 
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import numpy as np
@@ -16,6 +16,9 @@ from eb_core import Data, Dataset, UsageError, configurable, option
 from eb_datasets.augmentation import Augmentation
 from eb_datasets.download import download
 from eb_datasets.published import Published
+
+SHAPE: Final = (3, 32, 32)
+"""Of the photographs of CIFAR and SVHN."""
 
 
 @attrs.frozen

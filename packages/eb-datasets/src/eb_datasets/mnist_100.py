@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eb_core import Data, UsageError, configurable, option
-from eb_datasets.idx_set import CLASSES, read_idx_set
+from eb_datasets.idx_set import CLASSES, SIDE, read_idx_set
 from eb_datasets.images import Images, ImageSet
 from eb_datasets.mnist import AUGMENTATION, NORMALISATION, PADDED
 from eb_datasets.published import MNIST
@@ -28,6 +28,9 @@ class Mnist100(ImageSet):
         default="small", help="the 100 test images of the small set, or all 10,000 of MNIST", prepares=True
     )
     pad: bool = option(default=False, help="pad to 32x32 with two zero pixels on each side", prepares=True)
+
+    def known_form(self) -> tuple[tuple[int, ...], int]:
+        return (1, *[PADDED if self.pad else SIDE] * 2), CLASSES
 
     def load(self, data_dir: Path | None = None) -> Data:
         images = read_idx_set(MNIST, data_dir, self.fetch)

@@ -14,7 +14,7 @@ from eb_datasets.apart import read_apart
 from eb_datasets.augmentation import Augmentation
 from eb_datasets.files import present
 from eb_datasets.folders import Parts, locate
-from eb_datasets.images import Images, ImageSet, Normalisation
+from eb_datasets.images import SHAPE, Images, ImageSet, Normalisation
 from eb_datasets.published import SVHN
 from eb_datasets.svhn_mat import CLASSES, read_mat
 
@@ -25,6 +25,9 @@ AUGMENTATION: Final = Augmentation(padding=4)
 @configurable
 class Svhn(ImageSet):
     """73,257 training and 26,032 test images of shape (3, 32, 32), ten classes."""
+
+    def known_form(self) -> tuple[tuple[int, ...], int]:
+        return SHAPE, CLASSES
 
     def load(self, data_dir: Path | None = None) -> Data:
         def parts(folder: Path) -> Parts:

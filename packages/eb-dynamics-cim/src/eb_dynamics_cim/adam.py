@@ -12,26 +12,34 @@ basin of the free state. Hence the smaller lr of nudged phases. A sample that se
 the others is a function of t and T alone, so nobody's steps depend on who has stopped. After T iterations lr_t stays 0.
 """
 
+from collections.abc import Iterable
 from math import pi
-from typing import ClassVar
 
 import torch
-from torch import Tensor
 
-from eb_core import Circle, Energy, Problem, Workspace, configurable, option
+from eb_core import (
+    Circle,
+    Diagnostic,
+    IterativeRelaxer,
+    Problem,
+    Properties,
+    Setup,
+    State,
+    View,
+    configurable,
+    option,
+    refuse,
+)
 from eb_core.physics.energy import KINDS
-from eb_dynamics_cim.within_phase import WithinPhase
+from eb_core.settling.problem import Phase
 
-_TAKEN, _FIRST, _SECOND = "adam.iterations", "adam.first.", "adam.second."
 _LEAST = 1e-30
 """Below it the root of the second moment is not followed by autograd: its slope at 0 is infinite."""
 
 
 @configurable
-class Adam(WithinPhase):
+class Adam(IterativeRelaxer):
     """s <- P(s - lr_t mhat / (sqrt(vhat) + eps)), g the whole force; for units that live in a box or on a line."""
-
-    prefix: ClassVar[str] = "adam."
 
     steps: int = option(
         default=20, help="iterations of the free phase, and length T of its schedule", unit="iterations", ge=1
@@ -66,40 +74,45 @@ class Adam(WithinPhase):
         gt=0,
     )
 
-    def sweep(self, work: Workspace) -> None:
-        taken = work.memory.get(_TAKEN, work.problem.x.new_zeros(work.problem.batch))
-        work.remember(_TAKEN, taken + 1)
-        share = (taken / self.budget(work.problem)).clamp(max=1)
-        rate = 0.5 * self._lr(work.problem) * (1 + torch.cos(pi * share)) / (1 - self.beta1 ** (taken + 1))
+    def properties(self) -> Properties:
+        return Properties(resumable=False)
+
+    def init(self, view: View, resumed: bool) -> None:
+        super().init(view, resumed)
+        view.remember("taken", view.like.new_zeros(view.batch))
+        for name in view.layers:
+            view.remember(f"first.{name}", torch.zeros_like(view.units[name]))
+            view.remember(f"second.{name}", torch.zeros_like(view.units[name]))
+
+    def step(self, view: View) -> None:
+        taken = view.memory["taken"]
+        share = (taken / self.budget(view.phase)).clamp(max=1)
+        rate = 0.5 * self._lr(view.phase) * (1 + torch.cos(pi * share)) / (1 - self.beta1 ** (taken + 1))
         second = (1 - self.beta2 ** (taken + 1)) ** -0.5
         new = {}
-        for name, layer in work.layers.items():
-            s, force = work.units[name], work.force(name)
-            spread = [-1, *[1] * (s.ndim - 1)]
-            m = self._mean(work, _FIRST + name, self.beta1, -force)
-            v = self._mean(work, _SECOND + name, self.beta2, force.square())
-            size = second.view(spread) * v.clamp(min=_LEAST).sqrt() + self.eps
-            new[name] = work.energy.domain(layer).project(torch.addcdiv(s, rate.view(spread) * m, size, value=-1))
+        for name in view.layers:
+            s, force = view.units[name], view.force(name)
+            m = torch.lerp(-force, view.memory[f"first.{name}"], self.beta1)
+            v = torch.lerp(force.square(), view.memory[f"second.{name}"], self.beta2)
+            view.remember(f"first.{name}", m)
+            view.remember(f"second.{name}", v)
+            size = view.spread(second, s) * v.clamp(min=_LEAST).sqrt() + self.eps
+            new[name] = view.project(name, torch.addcdiv(s, view.spread(rate, s) * m, size, value=-1))
+        view.remember("taken", taken + 1)
         for name, value in new.items():
-            work.write(name, value)
+            view.write(name, value)
 
-    def _lr(self, problem: Problem) -> float:
-        if problem.phase == "free":
+    def finish(self, problem: Problem, state: State) -> State:
+        return State(state.units)
+
+    def _lr(self, phase: Phase) -> float:
+        if phase == "free":
             return self.lr
         return min(self.lr, self.eps) if self.nudged_lr is None else self.nudged_lr
 
-    @staticmethod
-    def _mean(work: Workspace, key: str, decay: float, value: Tensor) -> Tensor:
-        """The moving average under this key with one value more, remembered."""
-        old = work.memory.get(key)
-        new = (1 - decay) * value if old is None else torch.lerp(value, old, decay)
-        work.remember(key, new)
-        return new
-
-    def why_not(self, energy: Energy) -> str | None:
-        if not any(isinstance(energy.domain(layer), Circle) for layer in KINDS):
-            return None
-        return (
-            "its units are phases: steps of up to lr radians cross from one basin to the next, so that a nudged state "
-            "would not belong to the free one; use a relaxer made for phases"
-        )
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
+        if setup.energy is not None and any(isinstance(setup.energy.domain(layer), Circle) for layer in KINDS):
+            yield refuse(
+                "its units are phases: steps of up to lr radians cross from one basin to the next, so that a nudged"
+                " state would not belong to the free one; use a relaxer made for phases"
+            )

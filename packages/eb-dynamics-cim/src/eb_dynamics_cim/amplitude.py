@@ -11,25 +11,32 @@ rise linearly from 0 to the energy's p and then holds it, so that every phase en
 A step is stable while dt (1 - p + 3 max x^2 + |beta| + coupling norm + self-terms of edges) < 2, with max x <= 1.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from math import sqrt
-from typing import ClassVar
 
+import torch
 from torch import Tensor
 
-from eb_core import Energy, Network, Workspace, configurable, option
+from eb_core import (
+    Diagnostic,
+    IterativeRelaxer,
+    Problem,
+    Properties,
+    Setup,
+    State,
+    View,
+    configurable,
+    notice,
+    option,
+    refuse,
+)
 from eb_core.settling.coupling import coupling_norm
 from eb_dynamics_cim.energy import CimEnergy
-from eb_dynamics_cim.within_phase import WithinPhase
-
-_TAKEN = "cim.iterations"
 
 
 @configurable
-class AmplitudeDynamics(WithinPhase):
+class AmplitudeDynamics(IterativeRelaxer):
     """x <- P(x - dt dF/dx + sigma sqrt(dt) N(0, 1)): the physical dynamics, in steps of dt."""
-
-    prefix: ClassVar[str] = "cim."
 
     steps: int = option(default=20, help="largest number of iterations in the free phase", unit="iterations", ge=1)
     nudged_steps: int = option(
@@ -62,61 +69,64 @@ class AmplitudeDynamics(WithinPhase):
         lt=1,
     )
 
-    @property
-    def monotone(self) -> bool:  # type: ignore[override]
-        """Without noise and ramp F never increases while the step is stable."""
-        return not self.noise and not self.ramp
+    def properties(self) -> Properties:
+        """Without noise and ramp all layers move by dt times their force, from the old state, and F never increases."""
+        quiet = not self.noise and not self.ramp
+        return Properties(descends=quiet, symmetric_response=quiet, resumable=False)
 
-    @property
-    def symmetric(self) -> bool:  # type: ignore[override]
-        """Without noise and ramp all layers move by dt times their force, from the old state."""
-        return not self.noise and not self.ramp
+    def init(self, view: View, resumed: bool) -> None:
+        super().init(view, resumed)
+        if self._rise and view.phase == "free":
+            view.remember("taken", view.like.new_zeros(view.batch))
 
-    def sweep(self, work: Workspace) -> None:
-        missing = self._missing_pump(work)
+    def step(self, view: View) -> None:
+        missing = self._missing_pump(view)
         new = {}
-        for name, layer in work.layers.items():
-            s = work.units[name]
-            moved = s + self.dt * work.force(name)
+        for name in view.layers:
+            s = view.units[name]
+            moved = torch.add(s, view.force(name), alpha=self.dt)
             if missing is not None:
-                moved = moved - self.dt * missing.view(-1, *[1] * (s.ndim - 1)) * s
+                moved = moved - self.dt * view.spread(missing, s) * s
             if self.noise:
-                moved = moved + self.noise * sqrt(self.dt) * work.normal(name)
-            new[name] = work.energy.domain(layer).project(moved)
+                moved = torch.add(moved, view.normal(name), alpha=self.noise * sqrt(self.dt))
+            new[name] = view.project(name, moved)
         for name, value in new.items():
-            work.write(name, value)
+            view.write(name, value)
 
-    def _missing_pump(self, work: Workspace) -> Tensor | None:
+    def finish(self, problem: Problem, state: State) -> State:
+        return State(state.units)
+
+    @property
+    def _rise(self) -> int:
+        """K, the iterations in which the pump rises."""
+        return int(self.ramp * self.steps)
+
+    def _missing_pump(self, view: View) -> Tensor | None:
         """p - p(k) of each sample, (B,), and one iteration more on its count; None where the pump is constant."""
-        rise = int(self.ramp * self.steps)
-        energy = work.energy
-        if not rise or work.problem.phase != "free" or not isinstance(energy, CimEnergy):
+        taken = view.memory.get("taken")
+        if taken is None or not isinstance(view.energy, CimEnergy):
             return None
-        taken = work.memory.get(_TAKEN, work.problem.x.new_zeros(work.problem.batch))
-        work.remember(_TAKEN, taken + 1)
-        return energy.pump * (1 - taken / rise).clamp(min=0)
+        view.remember("taken", taken + 1)
+        return view.energy.pump * (1 - taken / self._rise).clamp(min=0)
 
-    def why_not(self, energy: Energy) -> str | None:
-        if isinstance(energy, CimEnergy):
-            return None
-        return (
-            "that energy has no pump and no saturation, and without them amplitude dynamics is plain gradient flow: "
-            "use gradient-flow"
-        )
-
-    def notices(self, network: Network, energy: Energy) -> Sequence[str]:
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
         """Says if dt is beyond the stable limit for amplitudes up to 1, and if a ramp has nothing to raise."""
+        energy, network = setup.energy, setup.network
+        if energy is None:
+            return
         if not isinstance(energy, CimEnergy):
-            return ()
-        found = []
-        if network.linear:
-            norm = coupling_norm(network)
-            stiffest = energy.stiffness + 3 + norm + network.largest_self_term()
-            if self.dt * stiffest >= 2:
-                found.append(
-                    f"dt = {self.dt:g} is not below 2 / (4 - p + coupling norm) = {2 / stiffest:.3g}: units near 1 may "
-                    f"oscillate instead of settling. Lower dt, below 2 / ({stiffest:.3g} + |beta|) for nudged phases"
-                )
+            yield refuse(
+                "that energy has no pump and no saturation, and without them amplitude dynamics is plain gradient flow:"
+                " use gradient-flow"
+            )
+            return
         if self.ramp and not energy.pump:
-            found.append("ramp has no effect with pump = 0: give the energy a pump, or leave the ramp out")
-        return found
+            yield notice("ramp has no effect with pump = 0: give the energy a pump, or leave the ramp out")
+        if network is None or not network.linear or not setup.with_notices:
+            return
+        stiffest = energy.stiffness + 3 + coupling_norm(network) + network.largest_self_term()
+        if self.dt * stiffest >= 2:
+            yield notice(
+                f"dt = {self.dt:g} is not below 2 / (4 - p + coupling norm) = {2 / stiffest:.3g}: units near 1 may "
+                f"oscillate instead of settling. Lower dt, below 2 / ({stiffest:.3g} + |beta|) for nudged phases"
+            )

@@ -9,11 +9,11 @@ sqrt(p - 1). arXiv 2606.09117 trains such a machine by equilibrium propagation; 
 the equations here are the usual amplitude equations of a coherent Ising machine, with the box of EP.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from torch import Tensor
 
-from eb_core import Box, Domain, Energy, Layer, Network, configurable, option
+from eb_core import Box, Diagnostic, Domain, Energy, Layer, Setup, configurable, notice, option
 from eb_core.settling.coupling import coupling_norm
 from eb_dynamics_cim.unit import least_amplitude
 
@@ -29,6 +29,7 @@ class CimEnergy(Energy):
     )
 
     gain = 0.7
+    minimizes_exactly = True
 
     @property
     def stiffness(self) -> float:
@@ -58,23 +59,27 @@ class CimEnergy(Energy):
         """The exact minimum in the box: the root of x^3 + c x = f with c = 1 - p + a."""
         return least_amplitude(self.stiffness if curvature is None else self.stiffness + curvature[0], field[0])
 
-    def notices(self, network: Network) -> Sequence[str]:
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
         """Says where several minima are possible: p >= 1, or a coupling norm of 1 - p and more."""
+        network = setup.network
+        if network is None or not setup.with_notices:
+            return
         if self.stiffness <= 0:
-            return (
+            yield notice(
                 f"pump = {self.pump:g} is at or above the threshold of a lone unit: every unit has two wells, and the "
                 "way there decides which one it settles in. Let the pump rise (relaxer cim, option ramp), keep beta "
-                "small, and compare with a pump below 1",
+                "small, and compare with a pump below 1"
             )
+            return
         if not network.linear:
-            return ()
+            return
         norm = self.stiffness * coupling_norm(network, curvature=self.stiffness)
         if norm < self.stiffness:
-            return ()
+            return
         cure = f"Multiply the gain of the edges between layers of units by less than {self.stiffness / norm:.2g}"
         if norm < 1:
             cure += f", or lower the pump below {1 - norm:.2g}"
-        return (
+        yield notice(
             f"the coupling norm {norm:.3g} is not below 1 - pump = {self.stiffness:.3g}: the net is above its "
-            f"threshold, and may have several minima. {cure}",
+            f"threshold, and may have several minima. {cure}"
         )

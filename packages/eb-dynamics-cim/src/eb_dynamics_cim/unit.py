@@ -4,7 +4,7 @@
 
 With r = sqrt(|c| / 3) and q = f / (2 r^3), the largest root is
 
-    c > 0:  2 r sinh(asinh(q) / 3)                           the only one
+    c > 0:  2 r sinh(asinh(q) / 3) = r (t - 1/t),   t = (q + sqrt(q^2 + 1))^(1/3)       the only one
     c = 0:  f^(1/3)
     c < 0:  sign(q) 2 r cosh(acosh|q| / 3) for |q| >= 1, else 2 r cos(acos(q) / 3)
 
@@ -27,6 +27,8 @@ def least_amplitude(c: float | Tensor, f: Tensor) -> Tensor:
         f: field, any shape.
     """
     if isinstance(c, Tensor):
+        if bool((c >= FLAT).all()):
+            return _rising(c, f)
         return torch.where(c >= FLAT, _rising(c.clamp(min=FLAT), f), _level_or_folded(c, f))
     if c >= FLAT:
         return _rising(c, f)
@@ -39,7 +41,9 @@ def _level_or_folded(c: Tensor, f: Tensor) -> Tensor:
 
 def _rising(c: float | Tensor, f: Tensor) -> Tensor:
     r = (c / 3) ** 0.5
-    return (2 * r * torch.sinh(torch.asinh(f / (2 * r**3)) / 3)).clamp(0, 1)
+    q = f.clamp(min=0) * (0.5 / r**3)
+    t = ((q * q + 1).sqrt() + q).pow(1 / 3)
+    return ((t - t.reciprocal()) * r).clamp(max=1)
 
 
 def _flat(f: Tensor) -> Tensor:

@@ -1,9 +1,12 @@
 """What cSB refuses or warns of, before anything diverges, with the reason and the cure."""
 
-from eb_core import Energy, Network, Problem, UsageError
+from collections.abc import Iterator
+
+from eb_core import Diagnostic, Energy, Network, Problem, UsageError, notice
+from eb_core.physics.stiffness import largest_stiffness
 from eb_core.settling.coupling import coupling_norm
 from eb_dynamics_csb.pace import Pace
-from eb_dynamics_csb.stability import Update, largest_sigma, unit_curvature, unit_of, used
+from eb_dynamics_csb.stability import Update, largest_sigma, unit_of, used
 
 
 def check_options(dt: float, gamma: float) -> None:
@@ -45,21 +48,22 @@ def check_nudge(problem: Problem, pace: Pace, curvature: float, dt: str) -> None
         )
 
 
-def notice(network: Network, energy: Energy, update: Update, pace: Pace) -> str | None:
-    """A warning where a fixed pace may not converge on these weights: the coupling norm is too large for it."""
+def pace_notices(network: Network, energy: Energy, update: Update, pace: Pace) -> Iterator[Diagnostic]:
+    """Says where a fixed pace may not converge on these weights: the coupling norm is too large for it."""
     if not network.linear:
-        return None
+        return
     assert isinstance(pace.h, float)
     assert isinstance(pace.mu, float)
-    curvature = unit_curvature(energy)
+    curvature = largest_stiffness(energy)
     h, sigma = pace.h * unit_of(curvature), coupling_norm(network, curvature=curvature)
     if used(update, h, pace.mu, sigma) < 1 and (update == "sequential" or sigma < 1):
-        return None
+        return
     limit = largest_sigma(update, h, pace.mu)
     if limit <= 0:
-        return f"csb: dt^2 = {pace.h:.3g} is too large for units of curvature {curvature:.3g}: lower dt"
+        yield notice(f"csb: dt^2 = {pace.h:.3g} is too large for units of curvature {curvature:.3g}: lower dt")
+        return
     allowed, present = limit * unit_of(curvature), sigma * unit_of(curvature)
-    return (
+    yield notice(
         f"csb, {update}: this dt and gamma settle while the coupling norm of the units off their walls is below"
         f" {allowed:.2f}, and that of all units is {present:.2f}: if phases miss the tolerance,"
         " lower dt, or leave dt and gamma out with update = sequential, which settles whatever the coupling"

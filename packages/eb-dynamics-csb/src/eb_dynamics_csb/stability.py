@@ -19,14 +19,7 @@ with factor w (D. M. Young 1954), the best parallel one is heavy ball (B. T. Pol
 import math
 from typing import Literal
 
-import torch
-
-from eb_core import Box, Energy
-from eb_core.physics.energy import KINDS
-
 Update = Literal["sequential", "parallel"]
-WIDTH = 3.0
-"""Units without walls are looked at no further from 0."""
 
 
 def over_relaxation(sigma: float) -> float:
@@ -67,21 +60,3 @@ def largest_sigma(update: Update, h: float, mu: float) -> float:
 def unit_of(curvature: float) -> float:
     """In what curvatures are measured: c, and 1 for units without a curvature of their own."""
     return curvature or 1.0
-
-
-def unit_curvature(energy: Energy) -> float:
-    """c: the largest self''(s) of hidden and output units in their domains, at most `WIDTH` from 0."""
-    largest = 0.0
-    for layer in KINDS:
-        domain = energy.domain(layer)
-        walls = (domain.lower, domain.upper) if isinstance(domain, Box) else (-math.inf, math.inf)
-        ends = (max(walls[0], -WIDTH), min(walls[1], WIDTH))
-        with torch.enable_grad():
-            s = torch.linspace(*ends, 33, dtype=torch.float64).unsqueeze(1).requires_grad_()
-            slope = energy.self_derivative(layer, s)
-            if slope is s:
-                largest = max(largest, 1.0)
-                continue
-            (curvature,) = torch.autograd.grad((slope + 0 * s).sum(), s)
-        largest = max(largest, float(curvature.max()))
-    return largest

@@ -9,18 +9,12 @@ is a majorise-minimise step, still monotone.
 
 from typing import Literal
 
-from torch import Tensor
-
-from eb_core import IterativeRelaxer, Workspace, configurable, option
-from eb_dynamics_hopfield.fused import FusedSweep
+from eb_core import IterativeRelaxer, Properties, View, configurable, option
 
 
 @configurable
 class Hopfield(IterativeRelaxer):
     """s_l <- argmin F over layer l, layer after layer; works on every energy that can minimise a unit."""
-
-    monotone = True
-    needs_force = False
 
     order: Literal["colour", "forward"] = option(
         default="colour", help="colour by colour (odd layers, then even ones, on a chain) or from layer 1 to the last"
@@ -31,18 +25,9 @@ class Hopfield(IterativeRelaxer):
         phases=("nudged",),
     )
 
-    def sweeps(self, work: Workspace, count: int) -> None:
-        if work.plan is None:
-            work.plan = FusedSweep.of(work, work.order(self.order), self.nudge) or "plain"
-        if isinstance(work.plan, FusedSweep):
-            work.plan.run(count)
-        else:
-            super().sweeps(work, count)
+    def properties(self) -> Properties:
+        return Properties(descends=True, needs_force=False)
 
-    def unrest(self, work: Workspace) -> Tensor:
-        fused = work.plan.residual() if isinstance(work.plan, FusedSweep) else None
-        return work.residual() if fused is None else fused
-
-    def sweep(self, work: Workspace) -> None:
-        for layer in work.order(self.order):
-            work.write(layer, work.minimized(layer, iterated_nudge=self.nudge == "iterated"))
+    def step(self, view: View) -> None:
+        for layer in view.order(self.order):
+            view.write(layer, view.minimized(layer, iterated_nudge=self.nudge == "iterated"))

@@ -8,14 +8,14 @@ leaves it implicit, so what it logs as energy is not what it minimises.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final, Literal
 
 import torch
 from torch import Tensor
 
-from eb_core import Box, Domain, Energy, Layer, Line, Network, configurable, option
+from eb_core import Box, Diagnostic, Domain, Energy, Layer, Line, Network, Setup, configurable, notice, option, refuse
 from eb_core.settling.coupling import coupling_norms
 
 BOXES: Final[Mapping[str, Box]] = MappingProxyType(
@@ -37,6 +37,7 @@ class HopfieldEnergy(Energy):
     )
 
     gain = 0.7
+    minimizes_exactly = True
 
     def domain(self, layer: Layer) -> Domain:
         return _LINE if layer.role == "output" and self.output == "linear" else BOXES[self.activation]
@@ -55,27 +56,33 @@ class HopfieldEnergy(Energy):
         """P(g / (1 + a)): the exact minimum of 1/2 s^2 - g s + 1/2 a s^2 in the domain."""
         return self.domain(layer).project(field[0] if curvature is None else field[0] / (1 + curvature[0]))
 
-    def why_not(self, network: Network) -> str | None:
-        if self.activation != "hard-tanh" or network.linear:
-            return None
-        return "a maximum of fields bounds nothing where units may be negative: use average pooling, or hard-sigmoid"
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
+        """Refuses pooling by the maximum of units that may be negative; says where units may run away."""
+        network = setup.network
+        if network is None:
+            return
+        if self.activation == "hard-tanh" and not network.linear:
+            yield refuse(
+                "a maximum of fields bounds nothing where units may be negative: use average pooling, or hard-sigmoid"
+            )
+        elif setup.with_notices:
+            yield from self._runaway(network)
 
-    def notices(self, network: Network) -> Sequence[str]:
+    def _runaway(self, network: Network) -> Iterator[Diagnostic]:
         """Says where units without walls may run away: a coupling norm of 1 and more among them."""
         free = {layer.name for layer in network.unit_layers if not _is_walled(self.domain(layer))}
-        among = [edge for edge in network.wires if {edge.pre, edge.post} <= free]
+        among = [edge for edge in network.edges.values() if {edge.pre, edge.post} <= free]
         if not among or not all(edge.linear for edge in among):
-            return ()
+            return
         like = next(network.parameters())
         active = {name: like.new_ones(1, *network.layers[name].shape, dtype=torch.bool) for name in free}
         norm = float(coupling_norms(network, active, curvature=1.0, iterations=40))
-        if norm < 1:
-            return ()
-        return (
-            f"the coupling norm {norm:.3g} of units without an upper wall ({', '.join(sorted(free))}) is not below 1:"
-            f" the energy may have no minimum. Multiply the gain of the edges between them by less than {1 / norm:.2g},"
-            " or give them walls (activation = hard-sigmoid, output = boxed)",
-        )
+        if not norm < 1:
+            yield notice(
+                f"the coupling norm {norm:.3g} of units without an upper wall ({', '.join(sorted(free))}) is not below"
+                " 1: the energy may have no minimum. Multiply the gain of the edges between them by less than"
+                f" {1 / norm:.2g}, or give them walls (activation = hard-sigmoid, output = boxed)"
+            )
 
 
 def _is_walled(domain: Domain) -> bool:

@@ -6,18 +6,17 @@ Stable on the Hopfield energy while dt (1 + a + sigma + max(beta, 0)) < 2, with 
 inside the box and a the largest self-term of edges at a unit; F then never increases.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from eb_core import Energy, IterativeRelaxer, Network, Workspace, configurable, option
+import torch
+
+from eb_core import Diagnostic, IterativeRelaxer, Properties, Setup, View, configurable, notice, option
 from eb_core.settling.coupling import coupling_norm
 
 
 @configurable
 class GradientFlow(IterativeRelaxer):
     """s <- P(s - dt dF/ds): the continuous-time dynamics of EP in explicit Euler steps."""
-
-    monotone = True
-    symmetric = True
 
     steps: int = option(default=200, help="largest number of steps in the free phase", unit="iterations", ge=1)
     nudged_steps: int = option(
@@ -27,23 +26,27 @@ class GradientFlow(IterativeRelaxer):
         default=0.5, help="Euler step; stable while dt (1 + sigma + beta) < 2", unit="time constants", gt=0, le=2
     )
 
-    def notices(self, network: Network, energy: Energy) -> Sequence[str]:
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
         """Says if dt is beyond the stable limit for the self-terms of edges."""
-        bend = network.largest_self_term()
-        if not bend or not network.linear:
-            return ()
+        network = setup.network
+        bend = network.largest_self_term() if network is not None and setup.with_notices else 0.0
+        if network is None or not bend or not network.linear:
+            return
         stiffest = 1 + bend + coupling_norm(network)
-        if self.dt * stiffest < 2:
-            return ()
-        return (
-            f"dt = {self.dt:g} is not below 2 / (1 + largest self-term + coupling norm) = {2 / stiffest:.3g}: units may"
-            " oscillate instead of settling. Lower dt, or use hopfield or csb, which follow the curvature of each unit",
-        )
+        if not self.dt * stiffest < 2:
+            yield notice(
+                f"dt = {self.dt:g} is not below 2 / (1 + largest self-term + coupling norm) = {2 / stiffest:.3g}: units"
+                " may oscillate instead of settling. Lower dt, or use hopfield or csb, which follow the curvature of"
+                " each unit"
+            )
 
-    def sweep(self, work: Workspace) -> None:
+    def properties(self) -> Properties:
+        return Properties(descends=True, symmetric_response=True)
+
+    def step(self, view: View) -> None:
         new = {
-            name: work.energy.domain(layer).project(work.units[name] + self.dt * work.force(name))
-            for name, layer in work.layers.items()
+            name: view.project(name, torch.add(view.units[name], view.force(name), alpha=self.dt))
+            for name in view.layers
         }
         for name, value in new.items():
-            work.write(name, value)
+            view.write(name, value)

@@ -11,7 +11,7 @@ of the potential: -dE/ds = rho'(s) (g - s) vanishes at s = g, so that a unit at 
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from eb_core import Domain, Energy, Layer, Line, Network, configurable, option
+from eb_core import Diagnostic, Domain, Energy, Layer, Line, Setup, configurable, option, refuse
 from eb_dynamics_hopfield.dilogarithm import softplus_integral
 
 Function = Callable[[Tensor], Tensor]
@@ -72,14 +72,15 @@ class GradedHopfield(Energy):
     def self_derivative(self, layer: Layer, s: Tensor) -> Tensor:
         return s if layer.role == "output" else s * RHO[self.activation][1](s)
 
-    def force(self, layer: Layer, s: Tensor, field: Tensor) -> Tensor:
+    def force(self, layer: Layer, s: Tensor, field: Tensor, code: Tensor) -> Tensor:
         """rho'(s) (g - s)."""
         return self.encode_vjp(layer, s, field - s)
 
-    def why_not(self, network: Network) -> str | None:
-        if self.activation != "tanh" or network.linear:
-            return None
-        return "a maximum of fields bounds nothing where units may be negative: use average pooling, or sigmoid"
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
+        if self.activation == "tanh" and setup.network is not None and not setup.network.linear:
+            yield refuse(
+                "a maximum of fields bounds nothing where units may be negative: use average pooling, or sigmoid"
+            )
 
     def minimize_unit(self, layer: Layer, field: Tensor, s: Tensor, curvature: Tensor | None = None) -> Tensor:
         """s = g - a rho(s): for a = 0, and at the output, in one step.

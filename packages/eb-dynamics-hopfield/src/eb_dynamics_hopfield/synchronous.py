@@ -7,17 +7,15 @@ synchronous step 2K and the odd layers of step 2K - 1. Not monotone; it converge
 below 1, and may end in a cycle of length two above.
 """
 
+from collections.abc import Iterable
 from typing import Literal
 
-from eb_core import Energy, IterativeRelaxer, Workspace, configurable, option
+from eb_core import Diagnostic, IterativeRelaxer, Properties, Setup, View, configurable, option, refuse
 
 
 @configurable
 class HopfieldSync(IterativeRelaxer):
     """s_l <- argmin F over layer l, all layers at once."""
-
-    symmetric = True
-    needs_force = False
 
     nudge: Literal["closed", "iterated"] = option(
         default="closed",
@@ -25,14 +23,19 @@ class HopfieldSync(IterativeRelaxer):
         phases=("nudged",),
     )
 
-    def why_not(self, energy: Energy) -> str | None:
-        if energy.channels > 1:
-            return "phases that all turn to their field at once fall into cycles of two: use hopfield or gradient-flow"
-        if not energy.differentiable:
-            return "spins that all turn at once fall into cycles of two: use hopfield"
-        return None
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
+        energy = setup.energy
+        if energy is not None and energy.channels > 1:
+            yield refuse(
+                "phases that all turn to their field at once fall into cycles of two: use hopfield or gradient-flow"
+            )
+        elif energy is not None and not energy.differentiable:
+            yield refuse("spins that all turn at once fall into cycles of two: use hopfield")
 
-    def sweep(self, work: Workspace) -> None:
-        new = {layer: work.minimized(layer, iterated_nudge=self.nudge == "iterated") for layer in work.layers}
+    def properties(self) -> Properties:
+        return Properties(symmetric_response=True, needs_force=False)
+
+    def step(self, view: View) -> None:
+        new = {layer: view.minimized(layer, iterated_nudge=self.nudge == "iterated") for layer in view.layers}
         for layer, value in new.items():
-            work.write(layer, value)
+            view.write(layer, value)

@@ -7,15 +7,15 @@ F never increases. The same update as the relaxer `hopfield`, here with the budg
 
 from typing import Literal
 
-from eb_core import Workspace, configurable, option
+import attrs
+
+from eb_core import Properties, View, configurable, option
 from eb_dynamics_oim.phases import PhaseRelaxer
 
 
 @configurable
 class BlockPhases(PhaseRelaxer):
     """phi_l <- argmin F over layer l, layer after layer; no step size to choose."""
-
-    monotone = True
 
     steps: int = option(default=600, help="largest number of sweeps in the free phase", unit="iterations", ge=1)
     nudged_steps: int = option(default=300, help="largest number of sweeps in a nudged phase", unit="iterations", ge=1)
@@ -24,6 +24,9 @@ class BlockPhases(PhaseRelaxer):
         default="colour", help="colour by colour (odd layers, then even ones, on a chain) or from layer 1 to the last"
     )
 
-    def sweep(self, work: Workspace) -> None:
-        for layer in work.order(self.order):
-            work.write(layer, work.minimized(layer))
+    def properties(self) -> Properties:
+        return attrs.evolve(super().properties(), descends=True)
+
+    def step(self, view: View) -> None:
+        for layer in view.order(self.order):
+            view.write(layer, view.minimized(layer))

@@ -6,12 +6,12 @@ limit 2 for Euler, 2 (1 + mu) for the heavy ball. At rest (all phases pi/2) H of
 It is a necessary condition: curvature along the way, and after training, may be larger.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-from eb_core import Energy, Network, Problem, State
+from eb_core import Diagnostic, Energy, Network, Problem, Setup, State, notice
 from eb_core.learning.oracle import smallest_eigenvalue
 
 
@@ -32,12 +32,13 @@ def curvature_at_rest(network: Network, energy: Energy) -> float:
     return -float(smallest_eigenvalue(flipped, like.new_ones(1, sum(sizes))))
 
 
-def step_notices(network: Network, energy: Energy, step: float, limit: float) -> Sequence[str]:
+def step_notices(setup: Setup, step: float, limit: float) -> Iterator[Diagnostic]:
     """Advice where `step` is too long for the curvature at rest."""
-    curvature = curvature_at_rest(network, energy)
-    if step * curvature < limit:
-        return ()
-    return [
-        f"eps = {step:g} is unstable: times the largest curvature at rest, {curvature:.3g}, it is"
-        f" {step * curvature:.3g}, not below {limit:g}; lower eps below {limit / curvature:.2g}"
-    ]
+    if setup.network is None or setup.energy is None or not setup.with_notices:
+        return
+    curvature = curvature_at_rest(setup.network, setup.energy)
+    if not step * curvature < limit:
+        yield notice(
+            f"eps = {step:g} is unstable: times the largest curvature at rest, {curvature:.3g}, it is"
+            f" {step * curvature:.3g}, not below {limit:g}; lower eps below {limit / curvature:.2g}"
+        )

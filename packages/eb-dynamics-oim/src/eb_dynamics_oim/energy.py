@@ -12,11 +12,12 @@ A. Gower, "How to train an oscillator Ising machine using equilibrium propagatio
 
 import math
 import warnings
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
-from eb_core import Circle, Domain, Energy, Layer, Network, configurable, option
+from eb_core import Circle, Diagnostic, Domain, Energy, Layer, Setup, configurable, option, refuse
 
 _CIRCLE = Circle()
 
@@ -46,7 +47,17 @@ class OscillatorEnergy(Energy):
         return _CIRCLE
 
     def encode(self, layer: Layer, s: Tensor) -> Tensor:
-        return torch.stack([s.cos(), s.sin()])
+        if torch.is_grad_enabled():
+            return torch.stack([s.cos(), s.sin()])
+        code = s.new_empty(2, *s.shape)
+        torch.cos(s, out=code[0])
+        torch.sin(s, out=code[1])
+        return code
+
+    def force(self, layer: Layer, s: Tensor, field: Tensor, code: Tensor) -> Tensor:
+        (cos, sin), (along, across) = code, field
+        force = torch.addcmul(cos * across, sin, along, value=-1)
+        return torch.addcmul(force, cos, sin, value=-2 * self.sync) if self.sync else force
 
     def encode_vjp(self, layer: Layer, s: Tensor, field: Tensor) -> Tensor:
         return s.cos() * field[1] - s.sin() * field[0]
@@ -97,11 +108,11 @@ class OscillatorEnergy(Energy):
             s = torch.atan2(across + across_pull * s.sin(), along + along_pull * s.cos())
         return s
 
-    def why_not(self, network: Network) -> str | None:
-        bent = [f"{edge.pre}-{edge.post}" for edge in network.wires if not edge.linear and edge.pre != network.input]
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
+        wires, inputs = (setup.network.edges.values(), setup.network.input) if setup.network is not None else ((), "")
+        bent = [f"{edge.pre}-{edge.post}" for edge in wires if not edge.linear and edge.pre != inputs]
         if bent:
-            return (
+            yield refuse(
                 f"the edges {', '.join(bent)} are not linear: a maximum of cosines and one of sines, taken apart, are"
                 " no coupling cos(phi_i - phi_j); use strided or average-pooling edges"
             )
-        return None

@@ -6,22 +6,21 @@
 Stable while eps times the largest curvature of F stays below 2. Gower, arXiv 2505.02103, Table I: eps .45 to .5.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Literal
 
+import attrs
+import torch
 from torch import Tensor
 
-from eb_core import Energy, Network, Workspace, configurable, option
+from eb_core import Diagnostic, Properties, Setup, View, configurable, notice, option
 from eb_dynamics_oim.curvature import step_notices
-from eb_dynamics_oim.fused import FusedPhases
 from eb_dynamics_oim.phases import PhaseRelaxer
 
 
 @configurable
 class PhaseDynamics(PhaseRelaxer):
     """phi <- phi - eps dF/dphi + noise, all units at once: what the machine itself does."""
-
-    symmetric = True
 
     steps: int = option(default=4000, help="largest number of steps in the free phase", unit="iterations", ge=1)
     nudged_steps: int = option(default=400, help="largest number of steps in a nudged phase", unit="iterations", ge=1)
@@ -41,28 +40,20 @@ class PhaseDynamics(PhaseRelaxer):
         """Standard deviation of the noise of one step, in rad."""
         return self.noise * (self.eps if self.noise_scale == "step" else self.eps**0.5)
 
-    def sweeps(self, work: Workspace, count: int) -> None:
-        if work.plan is None:
-            work.plan = FusedPhases.of(work) or "plain"
-        if isinstance(work.plan, FusedPhases):
-            work.plan.flow(count, self.eps, self.kick)
-        else:
-            super().sweeps(work, count)
+    def properties(self) -> Properties:
+        return attrs.evolve(super().properties(), symmetric_response=True)
 
-    def unrest(self, work: Workspace) -> Tensor:
-        return work.plan.residual() if isinstance(work.plan, FusedPhases) else super().unrest(work)
-
-    def sweep(self, work: Workspace) -> None:
+    def step(self, view: View) -> None:
         new: dict[str, Tensor] = {}
-        for name in work.layers:
-            new[name] = work.units[name] + self.eps * work.force(name)
+        for name in view.layers:
+            new[name] = torch.add(view.units[name], view.force(name), alpha=self.eps)
             if self.noise:
-                new[name] = new[name] + self.kick * work.normal(name)
+                new[name] = torch.add(new[name], view.normal(name), alpha=self.kick)
         for name, value in new.items():
-            work.write(name, value)
+            view.write(name, value)
 
-    def notices(self, network: Network, energy: Energy) -> Sequence[str]:
-        found = [*super().notices(network, energy), *step_notices(network, energy, self.eps, 2.0)]
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
+        yield from super().check(setup)
+        yield from step_notices(setup, self.eps, 2.0)
         if self.noise and self.tol:
-            found.append("noise keeps the residual above any small tolerance: with tol=0 all steps are run unmeasured")
-        return found
+            yield notice("noise keeps the residual above any small tolerance: with tol=0 all steps are run unmeasured")

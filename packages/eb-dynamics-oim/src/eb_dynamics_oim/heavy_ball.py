@@ -2,19 +2,18 @@
 
     f = -dF/dphi;   v <- 0 in samples where sum_i f_i v_i < 0;   v <- mu v + eps f;   phi <- phi + v
 
-The velocity starts at 0 in every phase, and is not handed to the next one. Stable while eps times the largest
+In memory is v / eps. The velocity starts at 0 in every phase, and is not handed on. Stable while eps times the largest
 curvature stays below 2 (1 + mu). Restart: B. O'Donoghue, E. Candes, "Adaptive restart for accelerated gradient
 schemes" (2015), the gradient scheme, here for each sample by itself.
 """
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterable
 
 import torch
-from torch import Tensor
 
-from eb_core import Energy, Network, Workspace, configurable, option
+from eb_core import Diagnostic, Setup, View, configurable, option
 from eb_dynamics_oim.curvature import step_notices
-from eb_dynamics_oim.fused import FusedPhases
 from eb_dynamics_oim.phases import PhaseRelaxer
 
 
@@ -30,34 +29,23 @@ class HeavyBall(PhaseRelaxer):
     )
     mu: float = option(default=0.9, help="share of the velocity that is kept from step to step", ge=0, lt=1)
 
-    def sweeps(self, work: Workspace, count: int) -> None:
-        if work.plan is None:
-            work.plan = FusedPhases.of(work) or "plain"
-        if isinstance(work.plan, FusedPhases):
-            work.plan.roll(count, self.eps, self.mu)
-        else:
-            super().sweeps(work, count)
+    def init(self, view: View, resumed: bool) -> None:
+        super().init(view, resumed)
+        for name in view.layers:
+            view.remember(f"velocity.{name}", torch.zeros_like(view.units[name]))
 
-    def unrest(self, work: Workspace) -> Tensor:
-        return work.plan.residual() if isinstance(work.plan, FusedPhases) else super().unrest(work)
-
-    def sweep(self, work: Workspace) -> None:
-        forces = {name: work.force(name) for name in work.layers}
-        velocities = {name: work.memory.get(f"velocity.{name}") for name in work.layers}
-        forward: Tensor | float = 0.0
+    def step(self, view: View) -> None:
+        forces = {name: view.force(name) for name in view.layers}
+        velocities = {name: view.memory[f"velocity.{name}"] for name in view.layers}
+        products = [(forces[name] * velocity).flatten(1).sum(1) for name, velocity in velocities.items()]
+        forward = functools.reduce(torch.add, products).detach()
+        kept = torch.heaviside(forward, torch.ones_like(forward))  # 0 in samples that would climb
         for name, velocity in velocities.items():
-            if velocity is not None:
-                forward = forward + (forces[name] * velocity).flatten(1).sum(1)
-        for name, force in forces.items():
-            velocity, step = velocities[name], self.eps * force
-            if velocity is not None and isinstance(forward, Tensor):
-                kept = self.mu * (forward >= 0).to(velocity)
-                step = torch.addcmul(step, kept.view(-1, *[1] * (velocity.ndim - 1)), velocity)
-            if name in work.problem.clamps:
-                step = torch.where(work.problem.movable(name, step), step, 0.0)
-            work.remember(f"velocity.{name}", step)
-            work.write(name, work.units[name] + step)
+            new = torch.addcmul(forces[name], view.spread(kept, velocity), velocity, value=self.mu)
+            held = view.held(name)
+            view.remember(f"velocity.{name}", new if held is None else new.masked_fill(held, 0.0))
+            view.write(name, torch.add(view.units[name], view.memory[f"velocity.{name}"], alpha=self.eps))
 
-    def notices(self, network: Network, energy: Energy) -> Sequence[str]:
-        limit = 2 * (1 + self.mu)
-        return [*super().notices(network, energy), *step_notices(network, energy, self.eps, limit)]
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
+        yield from super().check(setup)
+        yield from step_notices(setup, self.eps, 2 * (1 + self.mu))

@@ -10,14 +10,15 @@ the other layers (the output alone with one hidden layer), is factorised by Chol
 sample by itself. C. T. Kelley, D. E. Keyes, "Convergence analysis of pseudo-transient continuation" (1998).
 """
 
+from collections.abc import Iterable
+
 from torch import Tensor
 
-from eb_core import Energy, Network, Workspace, configurable, option
+from eb_core import Diagnostic, Setup, View, configurable, option, refuse
 from eb_dynamics_oim.energy import OscillatorEnergy
-from eb_dynamics_oim.fused_newton import FusedNewton
-from eb_dynamics_oim.hessian import Hessian, not_dense
+from eb_dynamics_oim.hessian import Groups, local, not_dense
 from eb_dynamics_oim.phases import PhaseRelaxer
-from eb_dynamics_oim.schur import next_dt, solved
+from eb_dynamics_oim.schur import SHRINK, next_dt, solved
 
 
 @configurable
@@ -30,33 +31,29 @@ class NewtonPhases(PhaseRelaxer):
     dt: float = option(default=2.0, help="first pseudo time step, and with 0.1 of it the shortest", unit="time", gt=0)
     reach: float = option(default=0.8, help="longest move of a phase in one step", unit="rad", gt=0)
 
-    def why_not(self, energy: Energy) -> str | None:
-        if type(energy) is not OscillatorEnergy:
-            return f"this Hessian is that of phases, not of {type(energy).__name__}; use oim-heavy-ball or hopfield"
-        return None
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
+        if setup.energy is not None and type(setup.energy) is not OscillatorEnergy:
+            kind = type(setup.energy).__name__
+            yield refuse(f"this Hessian is that of phases, not of {kind}; use oim-heavy-ball or hopfield")
+        unwritten = None if setup.network is None else not_dense(setup.network)
+        if unwritten:
+            yield refuse(unwritten)
 
-    def why_not_on(self, network: Network) -> str | None:
-        return not_dense(network)
+    def init(self, view: View, resumed: bool) -> None:
+        super().init(view, resumed)
+        view.remember("newton.dt", view.like.new_full((view.batch,), self.dt / SHRINK))
+        view.remember("newton.residual", view.like.new_zeros(view.batch))
 
-    def sweeps(self, work: Workspace, count: int) -> None:
-        if work.plan is None:
-            plain = Hessian(work)
-            work.plan = FusedNewton.of(work, plain.near, plain.far) or plain
-        if isinstance(work.plan, FusedNewton):
-            work.plan.run(count, self.dt, self.reach)
-        else:
-            super().sweeps(work, count)
-
-    def unrest(self, work: Workspace) -> Tensor:
-        return work.plan.residual() if isinstance(work.plan, FusedNewton) else super().unrest(work)
-
-    def sweep(self, work: Workspace) -> None:
-        if not isinstance(work.plan, Hessian):
-            work.plan = Hessian(work)
-        blocks, residual = work.plan.blocks()
-        dt = next_dt(work.memory.get("newton.dt"), work.memory.get("newton.residual"), residual, self.dt)
-        step, dt = solved(blocks, dt)
+    def step(self, view: View) -> None:
+        if "newton" not in view.prepared:
+            view.prepared["newton"] = Groups(view)
+        groups: Groups = view.prepared["newton"]
+        looked = view.evaluate(local)
+        residual: Tensor = looked[:, : groups.width].abs().amax(1)
+        dt = next_dt(view.memory["newton.dt"], view.memory["newton.residual"], residual, self.dt)
+        step, dt = solved(groups.system(view, looked), dt)
         step = step * (self.reach / step.abs().amax(1).clamp(min=self.reach)).unsqueeze(1)
-        work.remember("newton.dt", dt)
-        work.remember("newton.residual", residual)
-        work.plan.move(step)
+        view.remember("newton.dt", dt)
+        view.remember("newton.residual", residual)
+        for name, part in groups.cut(step).items():
+            view.write(name, view.units[name] + part)

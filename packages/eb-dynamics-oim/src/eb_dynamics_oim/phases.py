@@ -1,16 +1,26 @@
 """What the relaxers of phases share: budgets in their units, the phase read-out with n bits, what they refuse."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-import attrs
 import torch
 from torch import Tensor
 
-from eb_core import Energy, IterativeRelaxer, Layer, Network, Problem, Relaxation, State, configurable, option
+from eb_core import (
+    Diagnostic,
+    IterativeRelaxer,
+    Problem,
+    Properties,
+    Setup,
+    State,
+    configurable,
+    notice,
+    option,
+    refuse,
+)
+from eb_core.physics.energy import KINDS
 
 TURN = 2 * math.pi
-PROBES = (Layer("hidden", (1,)), Layer("output", (1,), "output"))
 
 
 @configurable
@@ -22,8 +32,6 @@ class PhaseRelaxer(IterativeRelaxer):
     nudged phases. Energy and residual are those of the phases that come back; `converged` says whether the dynamics had
     settled before they were read out.
     """
-
-    divisible = False  # velocities and step sizes belong to one phase, and so does the read-out with few bits
 
     tol: float = option(
         default=1e-3,
@@ -45,41 +53,28 @@ class PhaseRelaxer(IterativeRelaxer):
         le=24,
     )
 
-    def relax(
-        self,
-        problem: Problem,
-        start: State | None = None,
-        *,
-        generator: torch.Generator | None = None,
-        trace: bool = False,
-    ) -> Relaxation:
-        units = None if start is None else State(start.units)  # velocities and step sizes belong to one phase
-        found = super().relax(problem, units, generator=generator, trace=trace)
-        return attrs.evolve(found, state=self._read(problem, found.state))
+    def properties(self) -> Properties:
+        """Velocities and step sizes belong to one phase, and so does the read-out with few bits."""
+        return Properties(resumable=False)
 
-    def iterate(self, problem: Problem, state: State, steps: int, *, generator: torch.Generator | None = None) -> State:
-        return self._read(problem, super().iterate(problem, State(state.units), steps, generator=generator))
-
-    def _read(self, problem: Problem, state: State) -> State:
+    def finish(self, problem: Problem, state: State) -> State:
         """The phases that are read out; through few bits a gradient passes as if there were none (straight through)."""
         if self.bits is None:
             return State(state.units)
         rounded = {name: value + (quantised(value, self.bits) - value).detach() for name, value in state.units.items()}
         return State({name: problem.apply_clamp(name, value) for name, value in rounded.items()})
 
-    def why_not(self, energy: Energy) -> str | None:
-        for layer in PROBES:
-            if energy.domain(layer).at_wall(torch.zeros(1)) is not None:
-                return (
-                    f"units of {type(energy).__name__} have walls, and this dynamics knows none; use"
-                    " gradient-flow or hopfield, or csb for momentum with walls"
-                )
-        return None
-
-    def notices(self, network: Network, energy: Energy) -> Sequence[str]:
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
+        energy = setup.energy
+        if energy is not None and any(energy.domain(layer).at_wall(torch.zeros(1)) is not None for layer in KINDS):
+            yield refuse(
+                f"units of {type(energy).__name__} have walls, and this dynamics knows none; use gradient-flow or"
+                " hopfield, or csb for momentum with walls"
+            )
         if self.bits is not None and self.bits < 4:
-            return [f"{2**self.bits} phase levels are coarse: nudges that move phases less leave no trace; try bits=4"]
-        return ()
+            yield notice(
+                f"{2**self.bits} phase levels are coarse: nudges that move phases less leave no trace; try bits=4"
+            )
 
 
 def quantised(phase: Tensor, bits: int) -> Tensor:

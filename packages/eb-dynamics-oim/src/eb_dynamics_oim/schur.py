@@ -10,6 +10,8 @@ import attrs
 import torch
 from torch import Tensor
 
+from eb_dynamics_oim.pairs import Pairs
+
 SHORTEST, LONGEST = 1e-9, 1e6
 """Where halving ends (a matrix that is still not positive definite is not finite), and where a step is Newton's own."""
 SHRINK, GROW = 0.2, 4.0
@@ -39,44 +41,41 @@ class Blocks:
         values = (self.force, self.diagonal, self.far_force, self.far_diagonal, self.coupling, self.far_coupling)
         return Blocks(*(None if value is None else value[rows] for value in values))  # type: ignore[arg-type]
 
+    def attempt(self, dt: Tensor) -> tuple[Tensor, Tensor]:
+        """A step, and whether the matrix was positive definite, for each sample."""
+        shift = (1 / dt).unsqueeze(1)
+        near = self.diagonal + shift
+        sound = (near > 0).all(1)
+        if self.far_force is None or self.far_diagonal is None or self.coupling is None:
+            return torch.where(sound.unsqueeze(1), self.force / near, 0.0), sound
+        near = torch.where(sound.unsqueeze(1), near, 1.0)
+        scaled = self.coupling / near.unsqueeze(1)
+        complement = torch.diag_embed(self.far_diagonal + shift) - scaled @ self.coupling.transpose(1, 2)
+        if self.far_coupling is not None:
+            complement = complement + self.far_coupling
+        identity = torch.eye(complement.shape[1], dtype=complement.dtype, device=complement.device)
+        complement = torch.where(sound.view(-1, 1, 1), complement, identity)
+        factor, info = torch.linalg.cholesky_ex(complement)
+        sound = sound & (info == 0)
+        factor = torch.where((info == 0).view(-1, 1, 1), factor, identity)
+        right = self.far_force.unsqueeze(2) - scaled @ self.force.unsqueeze(2)
+        far = torch.cholesky_solve(right, factor)
+        step = (self.force - (self.coupling.transpose(1, 2) @ far).squeeze(2)) / near
+        return torch.cat([step, far.squeeze(2)], dim=1), sound
 
-def next_dt(dt: Tensor | None, before: Tensor | None, residual: Tensor, first: float) -> Tensor:
+
+def next_dt(dt: Tensor, before: Tensor, residual: Tensor, first: float) -> Tensor:
     """dt <- dt clip(r_old / r_new, .2, 4), between 0.1 of the first one and 1e6, (B,)."""
-    if dt is None or before is None:
-        return torch.full_like(residual, first)
     factor = before / residual.clamp(min=torch.finfo(residual.dtype).tiny)
     return (dt * factor.clamp(SHRINK, GROW)).clamp(0.1 * first, LONGEST)
 
 
-def solved(blocks: Blocks, dt: Tensor) -> tuple[Tensor, Tensor]:
+def solved(system: Blocks | Pairs, dt: Tensor) -> tuple[Tensor, Tensor]:
     """The step d, (B, n + m), and the dt, (B,), at which 1/dt + H was positive definite."""
-    step, sound = _attempt(blocks, dt)
+    step, sound = system.attempt(dt)
     done = sound | ~(dt >= SHORTEST)  # a dt that is nan ends it too
     if bool(done.all()):
         return step, dt
     failed = (~done).nonzero()[:, 0]
-    again, shorter = solved(blocks.select(failed), dt[failed] / 2)
+    again, shorter = solved(system.select(failed), dt[failed] / 2)
     return step.index_put((failed,), again), dt.index_put((failed,), shorter)
-
-
-def _attempt(blocks: Blocks, dt: Tensor) -> tuple[Tensor, Tensor]:
-    """A step, and whether the matrix was positive definite, for each sample."""
-    shift = (1 / dt).unsqueeze(1)
-    near = blocks.diagonal + shift
-    sound = (near > 0).all(1)
-    if blocks.far_force is None or blocks.far_diagonal is None or blocks.coupling is None:
-        return torch.where(sound.unsqueeze(1), blocks.force / near, 0.0), sound
-    near = torch.where(sound.unsqueeze(1), near, 1.0)
-    scaled = blocks.coupling / near.unsqueeze(1)
-    complement = torch.diag_embed(blocks.far_diagonal + shift) - scaled @ blocks.coupling.transpose(1, 2)
-    if blocks.far_coupling is not None:
-        complement = complement + blocks.far_coupling
-    identity = torch.eye(complement.shape[1], dtype=complement.dtype, device=complement.device)
-    complement = torch.where(sound.view(-1, 1, 1), complement, identity)
-    factor, info = torch.linalg.cholesky_ex(complement)
-    sound = sound & (info == 0)
-    factor = torch.where((info == 0).view(-1, 1, 1), factor, identity)
-    right = blocks.far_force.unsqueeze(2) - scaled @ blocks.force.unsqueeze(2)
-    far = torch.cholesky_solve(right, factor)
-    step = (blocks.force - (blocks.coupling.transpose(1, 2) @ far).squeeze(2)) / near
-    return torch.cat([step, far.squeeze(2)], dim=1), sound

@@ -7,25 +7,27 @@ bp:   the feed-forward net of the same shape: s_l = argmin of layer l under what
 Scellier et al., NeurIPS 2023 (arXiv 2312.15103), Sec. 2 and App.; Almeida 1987, Pineda 1987 for rbp.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor
 
 from eb_core import (
     Cost,
-    Energy,
+    Diagnostic,
     GradientEstimate,
     Network,
     Problem,
     Relaxation,
     Rule,
     Session,
+    Setup,
     State,
     UsageError,
-    Workspace,
+    View,
     configurable,
     option,
+    refuse,
 )
 
 
@@ -41,8 +43,8 @@ class TruncatedBackprop(Rule):
 
     steps: int = option(default=15, help="iterations T that are differentiated", unit="iterations", ge=1)
 
-    def why_not(self, energy: Energy, cost: Cost) -> str | None:
-        return _not_smooth(energy)
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
+        return _not_smooth(setup)
 
     def estimate(
         self,
@@ -77,8 +79,8 @@ class RecurrentBackprop(Rule):
     steps: int = option(default=15, help="terms T of the series", unit="iterations", ge=1)
     dt: float = option(default=1.0, help="step of f(s) = P(s - dt dE/ds); below 1 for stiff energies", gt=0)
 
-    def why_not(self, energy: Energy, cost: Cost) -> str | None:
-        return _not_smooth(energy)
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
+        return _not_smooth(setup)
 
     def estimate(
         self,
@@ -101,7 +103,7 @@ class RecurrentBackprop(Rule):
             readout = problem.readout(state)
             loss = cost.value(readout, target)
             costate = _gradients_of(loss.mean(), units)
-            work = Workspace(problem, state)
+            work = View(problem, state)
             after = [
                 session.energy.domain(layer).project(units[name] + self.dt * work.force(name))
                 for name, layer in work.layers.items()
@@ -138,8 +140,8 @@ class Backprop(Rule):
         steps = torch.ones(problem.batch, dtype=torch.int64, device=problem.x.device)
         return Relaxation(problem, state, steps)
 
-    def why_not(self, energy: Energy, cost: Cost) -> str | None:
-        return _not_smooth(energy)
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
+        return _not_smooth(setup)
 
     def estimate(
         self,
@@ -164,7 +166,7 @@ class Backprop(Rule):
 
 def feed_forward(problem: Problem) -> State:
     """Layer after layer at its minimum under the input and the layers before it alone; differentiable."""
-    work = Workspace(problem, problem.initial_state())
+    work = View(problem, problem.initial_state())
     for name in work.layers:
         work.write(name, work.minimized(name, work.field(name, feedback=False), majorised=False))
     return work.state()
@@ -180,10 +182,10 @@ def _gradients_of(loss: Tensor, leaves: Mapping[str, Tensor]) -> dict[str, Tenso
     return dict(zip(leaves, found, strict=True))
 
 
-def _not_smooth(energy: Energy) -> str | None:
-    if energy.differentiable:
-        return None
-    return f"it differentiates states, and units of {type(energy).__name__} have no derivative; use a contrastive rule"
+def _not_smooth(setup: Setup) -> Iterator[Diagnostic]:
+    if setup.energy is not None and not setup.energy.differentiable:
+        kind = type(setup.energy).__name__
+        yield refuse(f"it differentiates states, and units of {kind} have no derivative; use a contrastive rule")
 
 
 def _needs_simulation(session: Session, rule: str) -> None:

@@ -7,10 +7,12 @@ Contrastive learning is the positive variant with beta = 1: the output is clampe
 NeurIPS 2023 (arXiv 2312.15103), Sec. 2; Stern et al., PRX 2021; Movellan 1991.
 """
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
-from eb_core import Cost, Energy, Problem, State, configurable
+from eb_core import Cost, Diagnostic, Problem, Setup, State, configurable, refuse
 from eb_rules.two_phase import TwoPhase
 
 
@@ -26,12 +28,11 @@ class CoupledLearning(TwoPhase):
 
     phases = ("free", "clamped")
 
-    def why_not(self, energy: Energy, cost: Cost) -> str | None:
-        if cost.quadratic(torch.zeros(1, 1)) is None:
-            return "it clamps the output towards the target, so the cost must measure the distance to it"
-        if energy.readout_range[0] < 0 and self.variant != "positive":
-            return "clamping away from the target leaves the range of the read-out: use the positive variant"
-        return None
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
+        if setup.cost is not None and setup.cost.quadratic(torch.zeros(1, 1)) is None:
+            yield refuse("it clamps the output towards the target, so the cost must measure the distance to it")
+        elif setup.energy is not None and setup.energy.readout_range[0] < 0 and self.variant != "positive":
+            yield refuse("clamping away from the target leaves the range of the read-out: use the positive variant")
 
     def perturbed(self, problem: Problem, free: State, cost: Cost, target: Tensor, beta: float) -> Problem:
         output = problem.network.output

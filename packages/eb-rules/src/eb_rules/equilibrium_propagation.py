@@ -6,10 +6,12 @@
 Scellier et al., NeurIPS 2023 (arXiv 2312.15103), Sec. 2 and Theorems 1-3.
 """
 
+from collections.abc import Iterable, Iterator
+
 import torch
 from torch import Tensor
 
-from eb_core import Cost, Energy, Network, Problem, State, configurable
+from eb_core import Cost, Diagnostic, Problem, Setup, State, configurable, refuse
 from eb_core.settling.problem import output_curvature
 from eb_rules.two_phase import TwoPhase
 
@@ -30,19 +32,24 @@ class EquilibriumPropagation(TwoPhase):
         """2 for the centred variant, 1 for the one-sided ones."""
         return 2 if self.variant == "centered" else 1
 
-    def why_not(self, energy: Energy, cost: Cost) -> str | None:
-        return self._unbounded(energy.output_curvature, cost) if energy.output_curvature > 0 else None
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
+        """Refuses a beta that leaves the output without curvature: its own, and that of edges once they are known."""
+        energy, network = setup.energy, setup.network
+        if energy is None or setup.cost is None:
+            return
+        if network is not None:
+            yield from self._unbounded(output_curvature(network, energy), setup.cost)
+        elif energy.output_curvature > 0:
+            yield from self._unbounded(energy.output_curvature, setup.cost)
 
-    def why_not_on(self, network: Network, energy: Energy, cost: Cost) -> str | None:
-        return self._unbounded(output_curvature(network, energy), cost)
-
-    def _unbounded(self, own: float, cost: Cost) -> str | None:
-        """Why F has no minimum at the lower strength, for outputs of this curvature; or None."""
+    def _unbounded(self, own: float, cost: Cost) -> Iterator[Diagnostic]:
+        """Why F has no minimum at the lower strength, for outputs of this curvature."""
         lowest, slope = self.strengths()[0], cost.quadratic(torch.zeros(1, 1))
         curvature = own + lowest * (cost.curvature if slope is None else slope[0])
         if lowest < 0 and curvature <= 0:
-            return f"beta = {lowest:g} leaves the output a curvature of {curvature:g}, so F has no minimum: lower beta"
-        return None
+            yield refuse(
+                f"beta = {lowest:g} leaves the output a curvature of {curvature:g}, so F has no minimum: lower beta"
+            )
 
     def perturbed(self, problem: Problem, free: State, cost: Cost, target: Tensor, beta: float) -> Problem:
         return problem.nudged(cost, target, beta, scale=self.beta)

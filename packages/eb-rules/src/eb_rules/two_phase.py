@@ -55,6 +55,10 @@ class TwoPhase(Rule):
         """The problem of a perturbed phase, derived from the free problem and its settled state.
 
         Args:
+            problem: the free phase.
+            free: the state that it settled to.
+            cost: C, for rules that nudge.
+            target: its targets, (B, outputs), from `Cost.encode`.
             beta: one of `strengths`; 0 is the unperturbed state as the other one is compared with it.
         """
 

@@ -1,1 +1,1 @@
-"""Over-relaxed block updates."""
+"""Over-relaxed block updates, and a ball with friction."""

@@ -6,7 +6,9 @@ This is successive over-relaxation with a projection P on the domain. Where F is
 Hopfield energy, it never increases F for 0 < omega < 2.
 """
 
-from eb_core import Energy, IterativeRelaxer, Workspace, configurable, option
+from collections.abc import Iterable
+
+from eb_core import Diagnostic, IterativeRelaxer, Setup, View, configurable, option, refuse
 
 
 @configurable
@@ -20,16 +22,14 @@ class OverRelaxed(IterativeRelaxer):
         lt=2,
     )
 
-    def sweep(self, work: Workspace) -> None:
+    def step(self, view: View) -> None:
         """Visit every free layer once, each with fresh neighbours."""
-        for name in work.order():
-            old = work.units[name]
-            new = old + self.omega * (work.minimized(name) - old)
-            domain = work.energy.domain(work.layers[name])
-            work.write(name, domain.project(new))
+        for name in view.order():
+            old = view.units[name]
+            new = old + self.omega * (view.minimized(name) - old)
+            view.write(name, view.project(name, new))
 
-    def why_not(self, energy: Energy) -> str | None:
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
         """Refuse energies with two channels: their states are angles."""
-        if energy.channels > 1:
-            return "it goes along a straight line between two states, and angles lie on a circle"
-        return None
+        if setup.energy is not None and setup.energy.channels > 1:
+            yield refuse("it goes along a straight line between two states, and angles lie on a circle")

@@ -12,5 +12,6 @@ def eb_relaxers() -> list[Component]:
             "over-relaxed",
             "eb_dynamics_example.over_relaxed:OverRelaxed",
             "past the minimum of each layer, or short of it",
-        )
+        ),
+        Component("inertial", "eb_dynamics_example.inertial:Inertial", "a ball with friction, and walls that stop it"),
     ]

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from eb_core import Boxes, Energy, Line, configurable
+from eb_core import Boxes, Energy, Line, configurable, refuse
 
 
 @configurable
@@ -30,8 +30,10 @@ class Resistive(Energy):
     def output_curvature(self):
         return 0.0
 
-    def why_not(self, network):
-        bare = [layer.name for layer in network.unit_layers if network.curvature(layer.name) is None]
-        if not bare:
-            return None
-        return f"voltages have no energy of their own, and no edge at {', '.join(bare)} has a self-term: use model drn"
+    def check(self, setup):
+        layers = () if setup.network is None else setup.network.unit_layers
+        bare = [layer.name for layer in layers if setup.network.curvature(layer.name) is None]
+        if bare:
+            yield refuse(
+                f"voltages have no energy of their own, and no edge at {', '.join(bare)} has a self-term: use model drn"
+            )

@@ -8,14 +8,12 @@ sweeps at T = 0.
 
 import torch
 
-from eb_core import Relaxation, Relaxer, Trace, Workspace, configurable, option
+from eb_core import Properties, Relaxation, Relaxer, Trace, View, configurable, option, refuse
 
 
 @configurable
 class Annealer(Relaxer):
     """Gibbs sweeps, layer after layer, T = hot (cold / hot)^(k / (sweeps - 1)); the best of several reads."""
-
-    needs_force = False
 
     sweeps: int = option(default=60, help="sweeps of one read of the free phase", unit="sweeps", ge=1)
     nudged_sweeps: int = option(default=30, help="the same in nudged and clamped phases", unit="sweeps", ge=1)
@@ -31,13 +29,15 @@ class Annealer(Relaxer):
     cold: float = option(default=0.05, help="last temperature", unit="energy", gt=0)
     reads: int = option(default=1, help="annealings of each sample, of which the best counts", ge=1)
 
-    def why_not(self, energy):
+    def properties(self):
+        """It reads no force."""
+        return Properties(needs_force=False)
+
+    def check(self, setup):
         """Refuse what is no spin."""
-        if energy.differentiable:
-            return (
-                f"it turns spins, and units of {type(energy).__name__} move continuously: use hopfield or gradient-flow"
-            )
-        return None
+        if setup.energy is not None and setup.energy.differentiable:
+            kind = type(setup.energy).__name__
+            yield refuse(f"it turns spins, and units of {kind} move continuously: use hopfield or gradient-flow")
 
     def temperature(self, phase, k):
         """Of sweep k of a read; 0 in the quench."""
@@ -60,7 +60,7 @@ class Annealer(Relaxer):
 
     def _run(self, problem, start, steps, generator, trace=None):
         """`steps` sweeps, reads one after the other, each from `start`; the best end of a read, or where it stands."""
-        work = Workspace(problem, start, generator)
+        work = View(problem, start, generator)
         period = self.period(problem.phase)
         best = lowest = None
         if trace is not None:
@@ -68,7 +68,7 @@ class Annealer(Relaxer):
         for step in range(steps):
             k = step % period
             if k == 0 and step:
-                work = Workspace(problem, start, generator)
+                work = View(problem, start, generator)
             self.sweep(work, self.temperature(problem.phase, k))
             if trace is not None:
                 trace.append((work.measure()[0], problem.objective(work.state())))

@@ -2,7 +2,7 @@
 
 import torch
 
-from eb_core import Energy, Spins, configurable
+from eb_core import Energy, Spins, configurable, refuse
 
 
 @configurable
@@ -29,5 +29,6 @@ class Ising(Energy):
     def initial_state(self, layer, batch, like):
         return like.new_ones(batch, *layer.shape)
 
-    def why_not(self, network):
-        return None if network.linear else "a maximum of fields bounds nothing where spins are negative"
+    def check(self, setup):
+        if setup.network is not None and not setup.network.linear:
+            yield refuse("a maximum of fields bounds nothing where spins are negative")

@@ -14,11 +14,12 @@ from eb_core.cli.render import err, guarded, out, print_json
 from eb_core.cli.terminal import styled
 from eb_core.registry import Configuration, Registry, UsageError, resolve_layers
 from eb_core.registry.errors import raise_if_any
+from eb_core.registry.setup import Setup
 
 if TYPE_CHECKING:
-    from eb_core.testing.measure import Finding
-    from eb_core.testing.truncated import Truncation
-    from eb_core.testing.well_conditioned import Nets
+    from eb_core.diagnostics.measure import Finding
+    from eb_core.diagnostics.truncated import Truncation
+    from eb_core.diagnostics.well_conditioned import Nets
 
 
 @guarded
@@ -107,6 +108,8 @@ def _jobs(
             raise UsageError(what, origin="--cost-opt", advice="check a cost with one output for each class")
         return configuration
 
+    from eb_core.learning.fit import misfit
+
     if not everything:
         parts = [kind for kind, other in (("relaxer", "rule"), ("rule", "relaxer")) if names[kind] or not names[other]]
         yield made(), tuple(parts)
@@ -116,7 +119,7 @@ def _jobs(
     for energy in [names["energy"]] if names["energy"] else registry.names("energy"):
         for relaxer in relaxers:
             pair = made(relaxer=relaxer, energy=energy, rule=names["rule"] or first["rule"])
-            if pair["relaxer"].misfit(pair["energy"]) is None:
+            if misfit(Setup(energy=pair["energy"], relaxer=pair["relaxer"])) is None:
                 yield pair, ("relaxer", "rule")
     for rule in [] if names["rule"] else registry.names("rule"):
         if rule != first["rule"]:
@@ -140,10 +143,10 @@ class Report:
 
     def add(self, made: Configuration, parts: tuple[str, ...]) -> None:
         """Measure one combination."""
-        from eb_core.testing.as_trained import measure_as_trained
-        from eb_core.testing.measure import measure_relaxer, measure_rule
-        from eb_core.testing.truncated import measure_truncated
-        from eb_core.testing.well_conditioned import nets
+        from eb_core.diagnostics.as_trained import measure_as_trained
+        from eb_core.diagnostics.measure import measure_relaxer, measure_rule
+        from eb_core.diagnostics.truncated import measure_truncated
+        from eb_core.diagnostics.well_conditioned import nets
 
         relaxer, energy, cost = made["relaxer"], made["energy"], made["cost"]
         if repr(energy) not in self.problems:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eb_core.cli.figures import save
-from eb_core.testing.measure import Finding
-from eb_core.testing.truncated import Truncation
+from eb_core.diagnostics.measure import Finding
+from eb_core.diagnostics.truncated import Truncation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

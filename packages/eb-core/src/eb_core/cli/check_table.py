@@ -8,8 +8,8 @@ from rich.text import Text
 
 from eb_core.cli.render import out
 from eb_core.cli.terminal import styled
-from eb_core.testing.as_trained import WORST
-from eb_core.testing.measure import Finding
+from eb_core.diagnostics.as_trained import WORST
+from eb_core.diagnostics.measure import Finding
 
 OF_THE_FREE_STATE = ("residual of the free state", "smallest curvature", "distance to a kink")
 """The same for every rule with one dynamics: shown with the rules only where broken."""
@@ -31,6 +31,7 @@ def show(findings: Sequence[Finding], seconds: Mapping[str, float]) -> None:
     """Print both tables, then what was refused.
 
     Args:
+        findings: what was measured and what was refused, in the order of the rows.
         seconds: time of each subject.
     """
     for family in ("relaxer", "rule"):

@@ -10,6 +10,7 @@ from eb_core.cli.terminal import styled
 from eb_core.registry import EbError, Fault, Registry
 from eb_core.registry.catalog import Offer
 from eb_core.registry.options import structure
+from eb_core.registry.setup import Setup
 
 
 @attrs.frozen
@@ -23,12 +24,14 @@ class Pair:
 
 def pairs(registry: Registry) -> list[Pair]:
     """Every pair of what is registered; a component that cannot be made is a reason, not an error."""
+    from eb_core.learning.fit import misfit
+
     energies = _made(registry, "energy")
     found = []
     for relaxer, dynamics in _made(registry, "relaxer").items():
         for energy, physics in energies.items():
             broken = next((one.what for one in (dynamics, physics) if isinstance(one, Fault)), None)
-            found.append(Pair(relaxer, energy, broken or dynamics.misfit(physics)))
+            found.append(Pair(relaxer, energy, broken or misfit(Setup(energy=physics, relaxer=dynamics))))
     return found
 
 

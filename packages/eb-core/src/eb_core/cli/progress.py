@@ -9,6 +9,7 @@ from rich.text import Text
 
 from eb_core.cli.terminal import Terminal, styled
 from eb_core.registry.commands import command
+from eb_core.registry.wording import shortened
 from eb_core.training.evaluation import Score
 from eb_core.training.execute import TrainingResult
 from eb_core.training.manifest import RECIPE
@@ -80,6 +81,10 @@ class TrainingView:
         self._console.print(styled("{}[yellow]{}[/]", line, note))
         for advice in self._advice.of(report):
             self._console.print(styled("        [yellow]advice:[/] {}", advice))
+
+    def notice(self, text: str) -> None:
+        """Print it."""
+        self._console.print(styled("[yellow]note:[/] {}", shortened(text)))
 
 
 def _score(score: Score | None) -> str:

@@ -14,6 +14,7 @@ from eb_core.cli.terminal import styled
 from eb_core.registry import Configuration, EbError, Registry, SettingsLayer, UsageError, read_recipe
 from eb_core.registry.errors import gathered, raise_if_any, raise_together
 from eb_core.registry.recipes import TRAINER
+from eb_core.registry.setup import Setup
 
 if TYPE_CHECKING:
     from eb_core.data.data import Data
@@ -152,10 +153,11 @@ def _settle(
     as_json: bool,
     said: Sequence[str],
 ) -> None:
+    from eb_core.diagnostics.measure import settle_amply
+    from eb_core.diagnostics.side_by_side import side_by_side, with_budget
+    from eb_core.learning.fit import notices
     from eb_core.settling.problem import Problem
     from eb_core.settling.state import State
-    from eb_core.testing.measure import settle_amply
-    from eb_core.testing.side_by_side import side_by_side, with_budget
     from eb_core.training.execute import threads as cpu_threads
     from eb_core.training.streams import stream
 
@@ -180,8 +182,10 @@ def _settle(
             labels = (data.test or data.train).y[:batch].to(weight.device)
             target = cost.encode(labels, data.classes, energy, weight.dtype)
             problem = problem.nudged(cost, target, beta)
+        of_energy = notices(Setup(energy=energy, network=network))
         for name, one in relaxers.items():
-            said += [f"{name}: {notice}" for notice in one.notices(network, energy)]
+            setup = Setup(energy=energy, relaxer=one, network=network)
+            said += [f"{name}: {told}" for told in notices(setup) if told not in of_energy]
         ways = side_by_side(
             relaxers,
             problem,
@@ -201,7 +205,7 @@ def _settle(
         "seed": settings.seed,
         "dtype": settings.dtype,
         "threads": settings.threads,
-        "notes": [*energy.notices(network), *said],
+        "notes": [*of_energy, *said],
     }
     from eb_core.cli.relax_table import record, show
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from eb_core.cli.figures import save
-from eb_core.testing.side_by_side import Way
+from eb_core.diagnostics.side_by_side import Way
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from eb_core.cli.render import out, print_wide, table
 from eb_core.cli.terminal import styled
-from eb_core.testing.side_by_side import ELSEWHERE, TOLERANCES, Way
+from eb_core.diagnostics.side_by_side import ELSEWHERE, TOLERANCES, Way
 
 
 def record(ways: Sequence[Way], facts: Mapping[str, Any]) -> dict[str, Any]:

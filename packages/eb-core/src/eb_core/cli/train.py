@@ -4,8 +4,7 @@ import contextlib
 import functools
 import statistics
 import sys
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -179,7 +178,7 @@ def _shown(
     for note in configuration.notes:
         console.print(styled("[yellow]note:[/] {}", note))
     quiet = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
-    with quiet, TrainingView(console, settings.epochs, Text("  ").join(headed)) as view, notices_on(console):
+    with quiet, TrainingView(console, settings.epochs, Text("  ").join(headed)) as view:
         result = work(observers=[view])
     _say(lambda to: show_summary(to, result, data_dir), console)
     return {
@@ -198,25 +197,6 @@ def _say(show: Callable[[Terminal], None], console: Terminal = out) -> None:
     if lost:
         err.print(styled("[yellow]note:[/] stdout cannot be written ({}); this is what would be there:", lost))
         show(err)
-
-
-@contextlib.contextmanager
-def notices_on(console: Terminal) -> Iterator[None]:
-    """Print what comes as a `Notice`; other warnings go their usual way."""
-    from eb_core.training.report import Notice
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", Notice)
-        usual = warnings.showwarning
-
-        def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
-            if issubclass(category, Notice):
-                console.print(styled("[yellow]note:[/] {}", message))
-            else:
-                usual(message, category, *rest, **more)
-
-        warnings.showwarning = show
-        yield
 
 
 def _with_seed(configuration: Configuration, index: int) -> Configuration:

@@ -20,6 +20,7 @@ def tensor_of(values: Any, name: str, origin: str) -> Tensor:
     hold but not calculate with become wider ones that it can.
 
     Args:
+        values: a tensor, an array, or lists of numbers or tensors.
         name: what the error calls them.
         origin: where the error says that they come from.
 

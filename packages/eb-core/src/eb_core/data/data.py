@@ -62,9 +62,12 @@ class Data:
         """Your own tensors, arrays or lists: x (N, *shape) real and finite, y (N,) whole numbers from 0.
 
         Args:
+            x: samples, (N, *shape), of any real dtype.
+            y: labels, (N,).
             test: another pair (x, y), used for the final figure only.
             classes: number of classes; default: the largest training label plus one, unless that leaves more than
                 nine in ten of them without a sample.
+            name: what errors and manifests call the data.
             augment: another random view of a batch, for training.
 
         Raises:
@@ -159,6 +162,13 @@ class Dataset(ABC):
         Raises:
             UsageError: a file is missing, wrong or truncated; it says which one and how to get it.
         """
+
+    def known_form(self) -> tuple[tuple[int, ...], int] | None:
+        """Shape of a sample and number of classes, where the options alone decide them; None where the data do.
+
+        What does not fit them is then refused before anything is loaded.
+        """
+        return None
 
 
 @configurable

@@ -8,16 +8,18 @@ which asks whether all parts fit, and with `close`, after which nothing settles.
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self
 
 import torch
 
+from eb_core.learning.fit import require_fit
 from eb_core.learning.settled import fault_of, is_sound
 from eb_core.network.network import Network
 from eb_core.physics.energy import Energy
-from eb_core.registry import EbError, RunError, UsageError
+from eb_core.registry import EbError, RunError
+from eb_core.registry.setup import Diagnostic, Setup
 from eb_core.registry.wording import told
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxation, Relaxer
@@ -75,13 +77,8 @@ def _fitting(open_: Callable[..., "Session"]) -> Callable[..., "Session"]:
     def wrapper(
         self: "Backend", network: Network, energy: Energy, relaxer: Relaxer, *arguments: Any, **named: Any
     ) -> "Session":
-        for what, reason in (
-            ("relaxer does not fit this energy", relaxer.misfit(energy)),
-            ("relaxer does not fit this model", relaxer.why_not_on(network)),
-            ("backend does not fit this relaxer", self.why_not(energy, relaxer)),
-        ):
-            if reason:
-                raise UsageError(f"this {what}: {reason}", advice="choose another one of the two")
+        device, dtype = named.get("device"), named.get("dtype")
+        require_fit(Setup(network=network, energy=energy, relaxer=relaxer, backend=self, device=device, dtype=dtype))
         return open_(self, network, energy, relaxer, *arguments, **named)
 
     return wrapper
@@ -165,6 +162,6 @@ class Backend(ABC):
             UsageError: dynamics, physics, wiring and this backend do not fit each other; asked before it is called.
         """
 
-    def why_not(self, energy: Energy, relaxer: Relaxer) -> str | None:
-        """Why this device cannot run that physics or dynamics, or None; checked before any work starts."""
-        return None
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
+        """What this device has to say of what it is to work with; see `Setup`."""
+        return ()

@@ -41,7 +41,7 @@ def contrast(problem: Problem, terms: Sequence[tuple[float, State]]) -> dict[str
         return _sum(products).sum((0, 1))
 
     gradients: dict[str, Tensor] = {}
-    for edge in network.wires:
+    for edge in network.edges.values():
         post = weighted[edge.post]
         if edge.pre == network.input:
             found = edge.gradient(problem.x, _sum(post)[0])

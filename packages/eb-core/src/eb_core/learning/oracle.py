@@ -17,7 +17,7 @@ from eb_core.physics.cost import Cost
 from eb_core.registry import UsageError
 from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
-from eb_core.settling.workspace import Workspace
+from eb_core.settling.view import View
 
 Product = Callable[[Tensor], Tensor]
 
@@ -50,6 +50,8 @@ def exact_gradient(problem: Problem, state: State, cost: Cost, target: Tensor) -
     Args:
         problem: the free phase, without nudge.
         state: settled as far as possible; the residual comes back.
+        cost: C, a function of the read-out.
+        target: its targets, (B, outputs), from `Cost.encode`.
 
     Raises:
         UsageError: the units have no derivative.
@@ -91,7 +93,7 @@ def exact_gradient(problem: Problem, state: State, cost: Cost, target: Tensor) -
         loss.detach(),
         curvature,
         kink,
-        Workspace(problem, state).residual().detach(),
+        View(problem, state).residual().detach(),
         misfit,
     )
 
@@ -99,7 +101,7 @@ def exact_gradient(problem: Problem, state: State, cost: Cost, target: Tensor) -
 @torch.no_grad()
 def mobility(problem: Problem, state: State) -> tuple[Tensor, Tensor]:
     """Which units can move (1 or 0, (B, n)), and the distance of each sample to the nearest kink (B,)."""
-    work = Workspace(problem, state)
+    work = View(problem, state)
     moving, kinks = [], []
     for layer in problem.free_layers:
         s, force = work.units[layer.name], work.force(layer.name)

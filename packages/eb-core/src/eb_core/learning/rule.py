@@ -1,7 +1,7 @@
 """A learning rule settles problems and turns the settled states into gradients, locally."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 import attrs
@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from eb_core.learning.backend import Session
-from eb_core.network.network import Network
 from eb_core.physics.cost import Cost
-from eb_core.physics.energy import Energy
+from eb_core.registry.setup import Diagnostic, Setup
 from eb_core.settling.problem import Phase, Problem
 from eb_core.settling.relaxer import Relaxation
 from eb_core.settling.state import State
@@ -76,15 +75,13 @@ class Rule(ABC):
 
         Args:
             session: settles problems; holds the network and the energy.
-            x: (B, *input shape); target: (B, outputs), from `Cost.encode`.
+            x: (B, *input shape).
+            target: (B, outputs), from `Cost.encode`.
+            cost: C; the loss is its mean over the batch.
             carry: what the previous estimate returned.
             generator: the source of all noise while settling.
         """
 
-    def why_not(self, energy: Energy, cost: Cost) -> str | None:
-        """Why this rule makes no sense for that physics and cost, or None; checked before any work starts."""
-        return None
-
-    def why_not_on(self, network: Network, energy: Energy, cost: Cost) -> str | None:
-        """Why this rule cannot train that network with its first weights, or None; checked when it is built."""
-        return None
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
+        """What this rule has to say of what it is to work with; see `Setup`."""
+        return ()

@@ -55,6 +55,9 @@ def fault_of(relaxation: Any, problem: Problem, relaxer: Relaxer, settler: str) 
     """What is wrong with a state that came back, or None.
 
     Args:
+        relaxation: what came back, of whatever type.
+        problem: the phase that was to settle.
+        relaxer: the dynamics that settled it.
         settler: who settled it, in words.
     """
     flaw = _wrong_form(relaxation, problem)

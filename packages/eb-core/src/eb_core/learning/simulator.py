@@ -6,6 +6,7 @@ are in full precision. A settling network forgets where it came from, and so for
 and gradients are never rounded, and energies and residuals are measured in full precision.
 """
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import attrs
@@ -14,7 +15,9 @@ import torch
 from eb_core.learning.backend import Backend, Session
 from eb_core.network.network import Network
 from eb_core.physics.energy import Energy
-from eb_core.registry import UsageError, configurable, option
+from eb_core.registry import configurable, option
+from eb_core.registry.setup import Diagnostic, Setup, refuse
+from eb_core.settling.buffers import Buffers
 from eb_core.settling.iterative import IterativeRelaxer
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxation, Relaxer
@@ -29,17 +32,29 @@ class SimulatorSession(Session):
     supports_stacked_phases = True
     simulates = True
 
+    def __init__(self, network: Network, energy: Energy, relaxer: Relaxer) -> None:
+        super().__init__(network, energy, relaxer)
+        self.buffers = Buffers()
+
     def settle(
         self, problem: Problem, start: State | None = None, *, generator: torch.Generator | None = None
     ) -> Relaxation:
-        return self.relaxer.relax(problem, start, generator=generator)
+        return self._relax(self.relaxer, problem, start, generator)
+
+    def _relax(
+        self, relaxer: Relaxer, problem: Problem, start: State | None, generator: torch.Generator | None
+    ) -> Relaxation:
+        if isinstance(relaxer, IterativeRelaxer):
+            return relaxer.relax(problem, start, generator=generator, buffers=self.buffers)
+        return relaxer.relax(problem, start, generator=generator)
+
+    def close(self) -> None:
+        super().close()
+        self.buffers = Buffers()
 
 
-class MixedSession(Session):
+class MixedSession(SimulatorSession):
     """Settles the first iterations of each phase in bfloat16, the last `polish` ones as they are."""
-
-    supports_stacked_phases = True
-    simulates = True
 
     def __init__(self, network: Network, energy: Energy, relaxer: IterativeRelaxer, polish: int) -> None:
         super().__init__(network, energy, relaxer)
@@ -66,7 +81,7 @@ class MixedSession(Session):
     ) -> Relaxation:
         rough, fine = self._free if problem.phase == "free" else self._perturbed
         if rough is None:
-            return self.relaxer.relax(problem, start, generator=generator)
+            return self._relax(self.relaxer, problem, start, generator)
         with torch.no_grad():
             for layer in problem.network.unit_layers:
                 problem.constant_field(layer)
@@ -78,7 +93,7 @@ class MixedSession(Session):
             walls = {layer.name: problem.energy.domain(layer) for layer in problem.network.unit_layers}
             units = {name: problem.apply_clamp(name, walls[name].project(s)) for name, s in state.units.items()}
             return attrs.evolve(found, state=State(units, state.memory))  # bfloat16 rounds walls, too
-        last = fine.relax(problem, state, generator=generator)
+        last = self._relax(fine, problem, state, generator)
         return attrs.evolve(last, steps=found.steps + last.steps)
 
 
@@ -99,30 +114,30 @@ class Simulator(Backend):
         only_with={"precision": ("bfloat16",)},
     )
 
-    def why_not(self, energy: Energy, relaxer: Relaxer) -> str | None:
-        if self.precision == "full":
-            return None
-        if not isinstance(relaxer, IterativeRelaxer) or not relaxer.divisible:
-            return (
-                "precision = bfloat16 divides a phase in two, and this dynamics cannot be taken up in the middle of one"
-            )
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
+        relaxer = setup.relaxer
+        if self.precision == "full" or relaxer is None:
+            return
+        if not isinstance(relaxer, IterativeRelaxer) or not relaxer.properties().resumable:
+            yield refuse("precision = bfloat16 divides a phase in two, and this relaxer cannot resume a phase")
+            return
         try:
             MixedSession.stages(relaxer, self.polish)
         except ValueError as error:
-            return f"with polish = {self.polish} a part of its budget does not suit it: {error}"
-        return None
+            yield refuse(f"with polish = {self.polish} a part of its budget does not suit it: {error}")
+        if setup.dtype not in (None, torch.float32):
+            name = str(setup.dtype).removeprefix("torch.")
+            yield refuse(
+                f"precision = bfloat16 rounds {name}, which was asked for to avoid that: use float32, or"
+                " precision = full"
+            )
 
     def open(
         self, network: Network, energy: Energy, relaxer: Relaxer, *, device: torch.device, dtype: torch.dtype
     ) -> Session:
         if self.precision == "full":
             return SimulatorSession(network, energy, relaxer)
-        assert isinstance(relaxer, IterativeRelaxer), "why_not has refused others"
-        if dtype != torch.float32:
-            raise UsageError(
-                f"precision = bfloat16 rounds {str(dtype).removeprefix('torch.')}, which was asked for to avoid that",
-                advice="use float32, or precision = full",
-            )
+        assert isinstance(relaxer, IterativeRelaxer), "check has refused others"
         return MixedSession(network, energy, relaxer, self.polish)
 
 

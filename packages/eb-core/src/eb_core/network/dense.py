@@ -27,6 +27,9 @@ class Dense(Edge):
         """W, (units of post, units of pre)."""
         return self.weight
 
+    def as_matrix(self) -> Tensor:
+        return self.matrix()
+
     def drive(self, u_pre: Tensor, plus: Tensor | None = None) -> Tensor:
         return _product(u_pre, self.matrix().t(), plus, self.post_shape)
 

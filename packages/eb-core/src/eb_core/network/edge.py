@@ -44,6 +44,20 @@ class Edge(nn.Module, ABC):
         super().__init__()
         self.pre, self.post, self.fan_in, self.gain = pre, post, fan_in, gain
 
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        """A matrix belongs to the `drive` beside it, and is not inherited by another one."""
+        super().__init_subclass__(**arguments)
+        if ("drive" in vars(cls) or "pullback" in vars(cls)) and "as_matrix" not in vars(cls):
+            cls.as_matrix = Edge.as_matrix  # type: ignore[method-assign]
+
+    def as_matrix(self) -> Tensor | None:
+        """W, (units of post, units of pre), with drive(u) = W u and pullback(v) = W' v on flattened layers.
+
+        None if the edge is no matrix, or a large one. Nets of matrices settle in buffers, which is several times faster
+        for small batches.
+        """
+        return None
+
     @property
     def version(self) -> int:
         """A number that grows with every change of the edge's parameters in place."""
@@ -98,7 +112,8 @@ class Edge(nn.Module, ABC):
         """d (<a_pre, pre> + <a_post, post>) / d parameter, by parameter name; by autograd unless an edge knows better.
 
         Args:
-            pre, post: of the shapes of the layers; a gradient of the energy takes 1/2 sum_N sum_c u^2.
+            pre: of the shape of layer `pre`; a gradient of the energy takes 1/2 sum_N sum_c u^2.
+            post: likewise, of the shape of layer `post`.
         """
         parameters = {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
         with torch.enable_grad():

@@ -6,15 +6,16 @@ one layer drive another; an `Energy` says what a unit is.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, ValuesView
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, cast
 
 import attrs
 import torch
 from torch import Tensor, nn
 
 from eb_core.network.edge import Edge
+from eb_core.registry.setup import Diagnostic, Setup
 
 Role = Literal["input", "hidden", "output"]
 
@@ -31,6 +32,18 @@ class Layer:
     def size(self) -> int:
         """Number of units of one sample."""
         return math.prod(self.shape)
+
+
+class Edges(nn.ModuleDict):
+    """Edges by name, `pre-post`, in order of definition."""
+
+    def __getitem__(self, name: str) -> Edge:
+        edge = super().__getitem__(name)
+        assert isinstance(edge, Edge)
+        return edge
+
+    def values(self) -> ValuesView[Edge]:
+        return cast(ValuesView[Edge], super().values())
 
 
 class Network(nn.Module):
@@ -69,21 +82,21 @@ class Network(nn.Module):
             raise ValueError(f"layer names must be unique: {[name for name, _ in layers]}")
         self.input, self.output = layers[0][0], layers[-1][0]
         self.bias_gain = bias_gain
-        self.edges = nn.ModuleDict()
+        self.edges = Edges()
         for edge in edges:
             self._add(edge)
         shapes = {name: layer.shape for name, layer in self.layers.items() if layer.role != "input"}
         chosen = shapes if bias_shapes is None else bias_shapes
         self.biases = nn.ParameterDict({name: nn.Parameter(torch.zeros(*shape)) for name, shape in chosen.items()})
-        self._wires: list[Edge] = list(self.edges.values())  # type: ignore[arg-type]
-        driven = [edge for edge in self._wires if edge.pre == self.input]
-        inner = [edge for edge in self._wires if edge.pre != self.input]
+        wires = list(self.edges.values())
+        driven = [edge for edge in wires if edge.pre == self.input]
+        inner = [edge for edge in wires if edge.pre != self.input]
         self._input_edges = {name: [edge for edge in driven if edge.post == name] for name in shapes}
         self._incoming = {name: [edge for edge in inner if edge.post == name] for name in shapes}
         self._outgoing = {name: [edge for edge in inner if edge.pre == name] for name in shapes}
-        curved = [edge for edge in self._wires if type(edge).curvature is not Edge.curvature]
+        curved = [edge for edge in wires if type(edge).curvature is not Edge.curvature]
         self._lateral = {name: [edge for edge in self._outgoing[name] if edge.is_lateral] for name in shapes}
-        self._constrained = [edge for edge in self._wires if edge.bounds or type(edge).project_ is not Edge.project_]
+        self._constrained = [edge for edge in wires if edge.bounds or type(edge).project_ is not Edge.project_]
         self._curved = {name: [edge for edge in curved if name in (edge.pre, edge.post)] for name in self.layers}
         self._parameters_by_name = dict(self.named_parameters())
 
@@ -159,12 +172,7 @@ class Network(nn.Module):
     @property
     def linear(self) -> bool:
         """Whether every edge between layers that settle is linear, so that couplings do not depend on a state."""
-        return all(edge.linear for edge in self._wires if edge.pre != self.input)
-
-    @property
-    def wires(self) -> list[Edge]:
-        """All edges, in order of definition."""
-        return self._wires
+        return all(edge.linear for edge in self.edges.values() if edge.pre != self.input)
 
     @property
     def unit_layers(self) -> list[Layer]:
@@ -173,7 +181,7 @@ class Network(nn.Module):
 
     def bias(self, layer: str) -> Tensor | None:
         """Bias of a layer, or None."""
-        return self.biases[layer] if layer in self.biases else None  # noqa: SIM401 - ParameterDict.get is untyped
+        return self._parameters_by_name.get(f"biases.{layer}")
 
     def parameter_names(self) -> list[str]:
         """Names of all trainable parameters, in order."""
@@ -185,7 +193,7 @@ class Network(nn.Module):
         Layers are visited in order, each takes the first colour that none of its neighbours has; on a chain
         this gives the layers 1, 3, … and then 2, 4, …  Skip edges change the colouring, never its correctness.
         """
-        pairs = tuple((edge.pre, edge.post) for edge in self.wires)
+        pairs = tuple((edge.pre, edge.post) for edge in self.edges.values())
         return _greedy_colouring(tuple(self.layers), pairs, frozenset(free))
 
 
@@ -223,3 +231,7 @@ class Model(ABC):
     @abstractmethod
     def build(self, input_shape: tuple[int, ...], outputs: int) -> Network:
         """A network for samples of `input_shape` with `outputs` output units; its parameters are zero."""
+
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
+        """What this model has to say of what it is to work with; see `Setup`."""
+        return ()

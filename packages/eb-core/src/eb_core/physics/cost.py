@@ -1,11 +1,13 @@
 """The cost of a read-out, C(r, y), one value per sample; the nudge adds beta * C to the energy."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
 from eb_core.physics.energy import Energy
+from eb_core.registry.setup import Diagnostic, Setup
 
 
 class Cost(ABC):
@@ -43,6 +45,6 @@ class Cost(ABC):
         """Predicted classes, (B,): the largest read-out."""
         return readout.argmax(dim=1)
 
-    def why_not(self, energy: Energy) -> str | None:
-        """Why this cost makes no sense on that read-out, or None; checked before any work starts."""
-        return None
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
+        """What this cost has to say of what it is to work with; see `Setup`."""
+        return ()

@@ -1,11 +1,14 @@
 """Cross-entropy of a softmax on the read-out: C = log sum_k exp(r_k / T) - r_y / T."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
 from eb_core.physics.cost import Cost
 from eb_core.physics.energy import Energy
 from eb_core.registry import configurable, option
+from eb_core.registry.setup import Diagnostic, Setup, refuse
 
 
 @configurable
@@ -23,10 +26,11 @@ class CrossEntropy(Cost):
     def curvature(self) -> float:  # type: ignore[override]
         return 0.5 / self.temperature**2  # diag(p) - pp' has no eigenvalue above 1/2
 
-    def why_not(self, energy: Energy) -> str | None:
-        if energy.differentiable:
-            return None
-        return "its nudge is majorised at the current read-out, which holds spins where they are: use squared-error"
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
+        if setup.energy is not None and not setup.energy.differentiable:
+            yield refuse(
+                "its nudge is majorised at the current read-out, which holds spins where they are: use squared-error"
+            )
 
     def encode(self, labels: Tensor, classes: int, energy: Energy, dtype: torch.dtype) -> Tensor:
         return torch.nn.functional.one_hot(labels, classes).to(dtype)

@@ -13,7 +13,7 @@ class Domain(ABC):
     """A set of allowed values with its projection and its distance.
 
     `differentiable` says that states move continuously, so that an energy has a force -dE/ds. Without it only dynamics
-    that need none (`Relaxer.needs_force`) can run, and nobody speaks of exact gradients.
+    that need none (`Properties.needs_force`) can run, and nobody speaks of exact gradients.
     """
 
     differentiable: ClassVar[bool] = True

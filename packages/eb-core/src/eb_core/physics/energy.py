@@ -9,13 +9,15 @@ is fixed and drives channel 0. Channel 0 of the output layer is the read-out, on
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from eb_core.network.network import Layer, Network
 from eb_core.physics.domain import Domain
+from eb_core.registry.setup import Diagnostic, Setup
 
 KINDS = (Layer("hidden", (1,)), Layer("output", (1,), "output"))
 """A layer of each kind whose units settle: what an energy is asked about before a network is known."""
@@ -28,8 +30,16 @@ class Energy(ABC):
     """
 
     channels: int = 1
+    minimizes_exactly: ClassVar[bool] = False
+    """Whether `minimize_unit` is the exact minimum: a unit just put there is then known to have no residual."""
     gain: float = 1.0
     """Weights start as U(+-gain / sqrt(fan_in)) where the model leaves the gain open."""
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        """A claim about `minimize_unit` belongs to the one beside it, and is not inherited by another one."""
+        super().__init_subclass__(**arguments)
+        if "minimize_unit" in vars(cls) and "minimizes_exactly" not in vars(cls):
+            cls.minimizes_exactly = False
 
     @abstractmethod
     def domain(self, layer: Layer) -> Domain:
@@ -46,6 +56,7 @@ class Energy(ABC):
             f(s) = self(s) - sum_c <field^c, u^c(s)> + 1/2 sum_c <a^c, u^c(s)^2>
 
         Args:
+            layer: the layer of these units.
             field: (channels, B, *shape), from the neighbours and the bias; on the output the nudge's b is in it.
             s: current states; a step may start from them, an exact minimum ignores them.
             curvature: a, (channels, B or 1, *shape or 1s), from the nudge and from edges with a self-term; None for 0.
@@ -70,8 +81,8 @@ class Energy(ABC):
         """sum_c (du^c / ds) field^c: what a field on the encoded unit means for its state."""
         return field[0]
 
-    def force(self, layer: Layer, s: Tensor, field: Tensor) -> Tensor:
-        """-dE/ds = -self'(s) + sum_c (du^c / ds) field^c."""
+    def force(self, layer: Layer, s: Tensor, field: Tensor, code: Tensor) -> Tensor:
+        """-dE/ds = -self'(s) + sum_c (du^c / ds) field^c; `code` is encode(s), which the caller has at hand."""
         return self.encode_vjp(layer, s, field) - self.self_derivative(layer, s)
 
     def with_readout(self, value: Tensor, s: Tensor) -> Tensor:
@@ -104,7 +115,7 @@ class Energy(ABC):
     def init_(self, network: Network, generator: torch.Generator) -> None:
         """Draw weights and biases: edges by `Edge.init_`, biases U(+-bias_gain / sqrt(fan_in))."""
         fan_in: dict[str, int] = {}
-        for edge in network.wires:
+        for edge in network.edges.values():
             edge.init_(self.gain, generator)
             fan_in.setdefault(edge.post, edge.fan_in)
         with torch.no_grad():
@@ -112,10 +123,6 @@ class Energy(ABC):
                 bound = network.bias_gain / max(fan_in.get(layer, 1), 1) ** 0.5
                 bias.uniform_(-bound, bound, generator=generator) if bound else bias.zero_()
 
-    def why_not(self, network: Network) -> str | None:
-        """Why this physics cannot run on that wiring, or None; checked before any work starts."""
-        return None
-
-    def notices(self, network: Network) -> Sequence[str]:
-        """What to know before work starts, each with its advice, though it is no reason to refuse."""
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
+        """What this physics has to say of what it is to work with; see `Setup`."""
         return ()

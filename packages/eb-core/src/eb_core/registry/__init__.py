@@ -10,6 +10,7 @@ from eb_core.registry.options import configurable, fields, option
 from eb_core.registry.plugin_filter import PluginFilter
 from eb_core.registry.recipes import Configuration, Section, SettingsLayer, parse_recipe, read_recipe
 from eb_core.registry.resolution import resolve_layers
+from eb_core.registry.setup import Diagnostic, Setup, notice, refuse
 from eb_core.registry.text import Text
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "PLUGIN_API",
     "Component",
     "Configuration",
+    "Diagnostic",
     "EbError",
     "Fault",
     "Offer",
@@ -28,6 +30,7 @@ __all__ = [
     "RunError",
     "Section",
     "SettingsLayer",
+    "Setup",
     "Text",
     "UsageError",
     "configurable",
@@ -35,9 +38,11 @@ __all__ = [
     "discover",
     "fields",
     "hookimpl",
+    "notice",
     "option",
     "parse_recipe",
     "read_recipe",
+    "refuse",
     "resolve_layers",
     "type_name",
 ]

@@ -57,6 +57,7 @@ def discover(plugin_filter: PluginFilter, points: Iterable[EntryPoint] | None = 
     """Load every plugin that `plugin_filter` admits, in order of distribution and name.
 
     Args:
+        plugin_filter: which plugins to load; the others come back as `disabled`.
         points: entry points to use instead of the installed ones.
     """
     found, unreadable = _installed() if points is None else (points, [])

@@ -52,8 +52,18 @@ def option(
     `Mapping[str, T]`, or any of them `| None`. Bounds hold for every number inside.
 
     Args:
+        default: the value where none is given; without a default, one must be given.
+        help: what it means, in a line, for tables and errors.
+        unit: unit of the value, such as "iterations"; empty for none.
+        gt: the value must be greater than this.
+        ge: the value must be at least this.
+        lt: the value must be less than this.
+        le: the value must be at most this.
         reaches_out: it says with whom to speak outside this computer, such as a URL or the address of a chip. A recipe
             or a run directory may not set it to anything but its default unless the user trusts it.
+        only_with: what it needs of other options to do anything: option -> values or True, or a tuple of alternatives.
+        phases: the phases that it acts in; empty for all.
+        prepares: whether it says what samples and labels of a data set look like.
     """
     ways = (only_with,) if isinstance(only_with, Mapping) else only_with
     spec = OptionSpec(help, unit, gt, ge, lt, le, reaches_out, tuple(way for way in ways if way), phases, prepares)
@@ -121,6 +131,9 @@ def structure(
     """Build `cls` from `{option: (value, origin)}`, reporting every problem instead of the first.
 
     Args:
+        cls: a class whose fields are options; see `configurable`.
+        values: option -> (value, origin); faults name the origin.
+        owner: what faults call it, such as `rule 'c-ep'`.
         doubted: option -> how to vouch for its value, where it comes from a file that nobody has vouched for. Such a
             value must not reach outside this computer.
 

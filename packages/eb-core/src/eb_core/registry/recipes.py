@@ -123,6 +123,8 @@ def read_recipe(
     """The recipe called `name`, or the one in the file at the path `name` (ends in .toml).
 
     Args:
+        registry: where recipes are looked up by name.
+        name: name of a recipe, or path of a .toml file.
         trust: the user vouches for whoever wrote the file; a recipe that a package brings needs no such word.
         typed: what a user types before `--recipe`, for the advice.
 

@@ -36,6 +36,7 @@ def coupling_norm(
     Weights that are not finite, or too large for their squares, have the norm inf.
 
     Args:
+        network: its edges make up J; those from the input are left out.
         curvature: c > 0, that of a unit without its edges; the norm is then relative, that of D^-1/2 J D^-1/2 with
             D = c + self-terms of edges.
         iterations: products with J, >= 1; each costs one drive and one pullback per edge, for one sample.
@@ -59,11 +60,14 @@ def coupling_norms(
     """max |eigenvalue| of the rows and columns of J that are `active`, one for each sample, (B,).
 
     Args:
+        network: as in `coupling_norm`.
         active: layer name -> (B, *layer shape) bool, the units that move (see `active_units`); a layer that is
             left out does not move at all.
         state: where edges that are not linear are linearised; needed if there are any, ignored otherwise.
-        curvature, iterations, generator: as in `coupling_norm`; samples share one start vector, so a sample's norm does
-            not depend on its neighbours.
+        curvature: as in `coupling_norm`.
+        iterations: as in `coupling_norm`.
+        generator: as in `coupling_norm`; samples share one start vector, so a sample's norm does not depend on its
+            neighbours.
 
     Raises:
         UsageError: an edge is not linear and no state is given.
@@ -85,8 +89,11 @@ def power_step(
     last displacement of an iteration that is about to converge does.
 
     Args:
+        network: as in `coupling_norm`.
         v: layer name -> (B, *layer shape), for the same layers as `active`.
+        active: as in `coupling_norms`.
         curvature: D > 0 of each layer, broadcastable to (B, *layer shape); None for 1.
+        state: as in `coupling_norms`.
 
     Raises:
         UsageError: an edge is not linear and no state is given.
@@ -161,7 +168,7 @@ class _Couplings:
             for name, bend in bends.items()
             if curvature is not None
         }
-        self._edges = [edge for edge in network.wires if edge.pre != network.input]
+        self._edges = [edge for edge in network.edges.values() if edge.pre != network.input]
         self._contexts: dict[Edge, Any] = {}
         for edge in self._edges:
             if not edge.linear:

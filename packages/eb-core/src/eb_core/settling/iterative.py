@@ -1,21 +1,23 @@
-"""Relaxers that repeat one sweep until the residual is small: all but the sweep is written here, once.
+"""Relaxers that repeat one step until the residual is small: all but the step is written here, once.
 
-A sample stops when its residual is at most the tolerance, and then no longer moves, whatever its neighbours
-in the batch do: a mask freezes it. On the CPU the settled samples leave the batch once they are the majority,
+A sample has settled when its residual is at most the tolerance. Its state is then taken, whatever it and its
+neighbours in the batch do afterwards. On the CPU the settled samples leave the batch once they are the majority,
 and the loop ends with the last one; elsewhere the budget runs out, so that nothing in the loop waits for the device.
 """
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import final
 
 import torch
 from torch import Tensor
 
 from eb_core.registry import configurable, option
-from eb_core.settling.problem import Problem
+from eb_core.settling.buffers import Buffers
+from eb_core.settling.problem import Phase, Problem
 from eb_core.settling.relaxer import Relaxation, Relaxer, Trace
 from eb_core.settling.state import State
-from eb_core.settling.workspace import Workspace
+from eb_core.settling.view import View
 
 NUDGED_SHARE = 0.2
 """A phase that is contrasted at scale beta is settled to this share of |beta| * tol: it moves by order beta."""
@@ -25,13 +27,13 @@ RESOLVED = 2
 
 @configurable
 class IterativeRelaxer(Relaxer):
-    """Base of relaxers that need to say only what one iteration does: implement `sweep`.
+    """Base of relaxers that need to say only what one iteration does: implement `step`.
 
-    `divisible` says that a phase may be settled in two calls, the second from where the first ended: what the
-    iteration remembers, if anything, is handed on with the state, and nothing follows a schedule over the phase.
+    Where a dynamics remembers something, `init` puts it into `View.memory`, and only there; where it looks at how far
+    it has come, it does so at `pauses`. Nothing else may change from one iteration to the next: `relax` may note what
+    torch computes in one step, and repeat that.
     """
 
-    divisible: ClassVar[bool] = True
     steps: int = option(default=30, help="largest number of iterations in the free phase", unit="iterations", ge=1)
     nudged_steps: int = option(
         default=30,
@@ -61,49 +63,54 @@ class IterativeRelaxer(Relaxer):
         only_with=({"tol": True}, {"nudged_tol": True}),
     )
 
-    def __init_subclass__(cls, **arguments: Any) -> None:
-        """A faster `sweeps` belongs to the `sweep` beside it: a class with a `sweep` of its own does not inherit it."""
-        super().__init_subclass__(**arguments)
-        if "sweep" in vars(cls) and "sweeps" not in vars(cls):
-            cls.sweeps = IterativeRelaxer.sweeps  # type: ignore[method-assign]
+    def init(self, view: View, resumed: bool) -> None:
+        """Prepare `view.memory`: what survives from the state before is decided here. Default: nothing does.
+
+        Args:
+            view: at the start state, with its memory.
+            resumed: whether a phase goes on (`iterate`) rather than begins.
+        """
+        view.memory.clear()
 
     @abstractmethod
-    def sweep(self, work: Workspace) -> None:
-        """One iteration: read fields, forces or minimised units from `work`, and `write` new states.
+    def step(self, view: View) -> None:
+        """One iteration: read fields, forces or minima from `view`, `write` new states, `remember` new memory.
 
-        Use out-of-place operations only, so that `iterate` stays differentiable.
+        Use torch operations out of place, on what the view offers: then autograd can follow, and the step runs in
+        buffers. All memory is there before the first step; a step looks at no value and counts nothing in Python.
         """
 
-    def sweeps(self, work: Workspace, count: int) -> None:
-        """So many iterations; override it where several can be had for less than one after the other.
+    def measure(self, view: View) -> Tensor:
+        """Convergence measure of each sample, (B,): the residual.
 
-        Only `relax` calls it, so it may work in place on tensors of its own.
+        Override it where more than the units must come to rest (a momentum, say). It may not be below the residual.
         """
-        for _ in range(count):
-            self.sweep(work)
+        return view.residual()
 
-    def unrest(self, work: Workspace) -> Tensor:
-        """What must fall to the tolerance before a sample stops, (B,): the residual.
+    def pauses(self, view: View, budget: int) -> Sequence[int]:
+        """After which iterations of a phase of at most `budget` `pause` is called; asked once, after `init`."""
+        return ()
 
-        Override it where more than the units must come to rest (a momentum, say), or where the residual can be
-        had for less. It may not be smaller than the residual.
-        """
-        return work.residual()
+    def pause(self, view: View, taken: int, left: int) -> None:
+        """What is done between iterations, `taken` behind and at most `left` ahead: values may be looked at here."""
 
-    def _advance(self, work: Workspace, count: int, recorder: "_Recorder | None") -> None:
-        if recorder is None:
-            self.sweeps(work, count)
-            return
-        for _ in range(count):
-            self.sweeps(work, 1)
-            recorder.note(work)
+    def looks(self, budget: int) -> int:
+        """Iterations between two looks at the convergence measure."""
+        return self.check_every
 
+    def finish(self, problem: Problem, state: State) -> State:
+        """What is handed out: the settled state, with the memory that the next phase may start from."""
+        return state
+
+    @final
     def iterate(self, problem: Problem, state: State, steps: int, *, generator: torch.Generator | None = None) -> State:
-        work = Workspace(problem, state, generator)
-        for _ in range(steps):
-            self.sweep(work)
-        return work.state()
+        """Exactly `steps` iterations from `state`, pure and differentiable; see `Relaxer`."""
+        view = View(problem, state, generator)
+        self.init(view, resumed=True)
+        self._advance(view, (0, steps, steps), self.pauses(view, steps), None)
+        return self.finish(problem, view.state())
 
+    @final
     @torch.no_grad()
     def relax(
         self,
@@ -112,22 +119,45 @@ class IterativeRelaxer(Relaxer):
         *,
         generator: torch.Generator | None = None,
         trace: bool = False,
+        buffers: Buffers | None = None,
     ) -> Relaxation:
-        work = Workspace(problem, problem.initial_state() if start is None else start, generator)
-        budget = self.budget(problem)
-        tol = self._tolerance(problem)
-        recorder = _Recorder(problem, work) if trace else None
-        if tol is None:
-            self._advance(work, budget, recorder)
-            work.release()
-            steps = torch.full((problem.batch,), budget, device=problem.x.device)
-            return Relaxation(problem, work.state(), steps, trace=recorder.trace() if recorder else None)
-        state, converged, steps = self._settle(work, budget, tol, recorder)
-        return Relaxation(problem, state, steps, converged, recorder.trace() if recorder else None)
+        """Carry `start` towards a minimum of F; see `Relaxer`.
 
-    def budget(self, problem: Problem) -> int:
-        """Largest number of iterations of this phase."""
-        return self.steps if problem.phase == "free" else self.nudged_steps
+        Args:
+            problem: the phase to settle.
+            start: where to begin; default: the energy's rest.
+            generator: the source of all noise.
+            trace: whether to record F and the residual of every iteration; see `Trace`.
+            buffers: of a session, where the phase may be settled again and again.
+        """
+        view = (buffers or Buffers(are_kept=False)).open(problem, start, generator, self)
+        self.init(view, resumed=False)
+        recorder = _Recorder(view) if trace else None
+        state, converged, steps = self._settle(view, self.budget(problem.phase), self._tolerance(problem), recorder)
+        view.prepared.clear()
+        return Relaxation(
+            problem, self.finish(problem, state), steps, converged, recorder.trace() if recorder else None
+        )
+
+    def _advance(
+        self, view: View, way: tuple[int, int, int], pauses: Sequence[int], recorder: "_Recorder | None"
+    ) -> None:
+        """From so many iterations to so many of the whole, with the pauses between and at the end."""
+        taken, stop, budget = way
+        while taken < stop:
+            until = min([pause for pause in pauses if pause > taken] + [stop])
+            if recorder:
+                until = taken + 1
+            view.run(self.step, until - taken)
+            taken = until
+            if recorder:
+                recorder.note(view)
+            if taken in pauses:
+                self.pause(view, taken, budget - taken)
+
+    def budget(self, phase: Phase) -> int:
+        """Largest number of iterations of such a phase."""
+        return self.steps if phase == "free" else self.nudged_steps
 
     def _tolerance(self, problem: Problem) -> Tensor | None:
         """Tolerance of each sample (B,), or None for a fixed number of iterations."""
@@ -142,55 +172,60 @@ class IterativeRelaxer(Relaxer):
         return (NUDGED_SHARE * problem.scale * everyone).clamp(min=min(least, tol))
 
     def _settle(
-        self, work: Workspace, budget: int, tol: Tensor, recorder: "_Recorder | None"
-    ) -> tuple[State, Tensor, Tensor]:
+        self, view: View, budget: int, tol: Tensor | None, recorder: "_Recorder | None"
+    ) -> tuple[State, Tensor | None, Tensor]:
         """State, which samples converged, and iterations, once all have settled or the budget is spent."""
+        pauses = self.pauses(view, budget)
+        if tol is None:
+            self._advance(view, (0, budget, budget), pauses, recorder)
+            return view.state(), None, torch.full((view.batch,), budget, device=view.device)
         may_wait = tol.device.type == "cpu"  # reading a flag is free there, and stalls the queue of a GPU
         rows = torch.arange(len(tol), device=tol.device)
-        steps = torch.zeros_like(rows)
-        settled = torch.zeros_like(rows, dtype=torch.bool)
-        gone: list[tuple[Tensor, State, Tensor]] = []
-        taken = 0
+        steps, settled = torch.zeros_like(rows), torch.zeros_like(rows, dtype=torch.bool)
+        latched, out = None, settled  # the states of samples that have settled, and which samples these are
+        parts: list[tuple[Tensor, State, Tensor]] = []
+        taken, idle = 0, 0.0  # idle: iterations spent on samples that have settled, in those of the whole batch
         while True:
-            count = min(self.check_every, budget - taken)
-            self._advance(work, count, recorder)
+            count = min(self.looks(budget), budget - taken)
+            self._advance(view, (taken, taken + count, budget), pauses, recorder)
             taken += count
             steps = steps + count * ~settled
-            settled = settled | (self.unrest(work) <= tol)
+            settled = settled | (view.evaluate(self.measure) <= tol)
+            if recorder:
+                recorder.settled = settled
             if taken == budget or (may_wait and bool(settled.all())):
                 break
-            if not may_wait or recorder:
-                work.freeze(settled)
-            elif 2 * int(settled.sum()) >= len(settled):
-                gone.append((rows[settled], work.state().select(settled), steps[settled]))
-                rows, steps, tol = rows[~settled], steps[~settled], tol[~settled]
-                moving = work.select(~settled)
-                work.release()
-                work = moving
-                settled = torch.zeros_like(rows, dtype=torch.bool)
-            elif bool(settled.any()):
-                work.freeze(settled)
-        work.release()
-        if not gone:
-            return work.state(), settled, steps
-        everyone, states, counts = zip(*gone, (rows, work.state(), steps), strict=True)
+            if not may_wait or bool((settled & ~out).any()):
+                latched, out = view.latched(out, latched), settled
+            share = float(settled.sum()) / len(settled) if may_wait else 0.0
+            idle += count * share
+            if latched and share >= 0.5 and idle >= view.cost_of_selecting and not recorder:
+                parts.append((rows[settled], latched.select(settled), steps[settled]))
+                moving, latched, idle = ~settled, None, 0.0
+                rows, steps, tol, view = rows[moving], steps[moving], tol[moving], view.select(moving)
+                settled = out = torch.zeros_like(rows, dtype=torch.bool)
+        end = view.latched(out, latched)
+        if not parts:
+            return end, settled, steps
+        parts.append((rows, end, steps))
+        everyone, states, counts = zip(*parts, strict=True)
         order = torch.cat(everyone).argsort()
-        early = settled.new_ones(len(order) - len(rows))
-        return State.cat(states).select(order), torch.cat([early, settled])[order], torch.cat(counts)[order]
+        converged = torch.cat([settled.new_ones(len(order) - len(rows)), settled])
+        return State.cat(states).select(order), converged[order], torch.cat(counts)[order]
 
 
 class _Recorder:
-    """Energy and residual after every iteration."""
+    """Energy and residual after every iteration; of settled samples, as they were when they settled."""
 
-    def __init__(self, problem: Problem, work: Workspace) -> None:
-        self.problem = problem
-        self.energy: list[Tensor] = []
-        self.residual: list[Tensor] = []
-        self.note(work)
+    def __init__(self, view: View) -> None:
+        self.settled: Tensor | None = None
+        self._energy: list[Tensor] = []
+        self._residual: list[Tensor] = []
+        self.note(view)
 
-    def note(self, work: Workspace) -> None:
-        self.energy.append(self.problem.objective(work.state()))
-        self.residual.append(work.residual())
+    def note(self, view: View) -> None:
+        for values, new in ((self._energy, view.problem.objective(view.state())), (self._residual, view.residual())):
+            values.append(new if self.settled is None else torch.where(self.settled, values[-1], new))
 
     def trace(self) -> Trace:
-        return Trace(torch.stack(self.energy), torch.stack(self.residual))
+        return Trace(torch.stack(self._energy), torch.stack(self._residual))

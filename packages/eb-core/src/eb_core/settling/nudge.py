@@ -8,8 +8,8 @@ from torch import Tensor
 
 from eb_core.physics.cost import Cost
 
-Quadratic = tuple[Tensor | None, Tensor]
-"""(a, b): the term 1/2 a r^2 - b r in the read-out r, (B, 1) or (B, outputs) and (B, outputs); a is None for 0."""
+Quadratic = tuple[Tensor, Tensor]
+"""(a, b): the term 1/2 a r^2 - b r in the read-out r, (B, 1) and (B, outputs)."""
 
 
 @attrs.frozen(eq=False)
@@ -25,7 +25,7 @@ class Nudge:
     target: Tensor
     beta: Tensor
     _strength: Tensor = attrs.field(init=False)
-    _closed: list[Quadratic] = attrs.field(factory=list, init=False)
+    _closed: list[Quadratic | None] = attrs.field(factory=list, init=False)
 
     @_strength.default
     def _column(self) -> Tensor:
@@ -35,32 +35,21 @@ class Nudge:
         """beta * dC/dr, (B, outputs)."""
         return self._strength * self.cost.derivative(readout, self.target)
 
+    def closed(self) -> Quadratic | None:
+        """(a, b) with 1/2 a r^2 - b r = beta C up to a constant, whatever the read-out; None if C is not quadratic."""
+        if not self._closed:
+            closed = self.cost.quadratic(self.target)
+            self._closed.append(closed and (self._strength * closed[0], self._strength * closed[1]))
+        return self._closed[0]
+
     def curvature(self) -> Tensor:
-        """a of `quadratic`, (B, 1), whatever the read-out: exact for a quadratic cost, of any other a bound >= 0."""
-        if self._closed and self._closed[0][0] is not None:
-            return self._closed[0][0]
-        closed = self.cost.quadratic(self.target)
-        if closed is not None:
-            return self._strength * closed[0]
-        return self._strength.clamp(min=0) * self.cost.curvature
+        """a >= that of beta C at any read-out, (B, 1): exact for a quadratic cost, of any other a bound >= 0.
 
-    def quadratic(self, readout: Tensor, iterated: bool = False) -> Quadratic:
-        """(a, b) such that 1/2 a r^2 - b r stands for the nudge.
-
-        Exact for a quadratic cost. Any other is majorised at the current read-out: its derivative plus, for
-        beta > 0, its largest curvature, so that a minimising step never increases F. `iterated` gives the bare
-        derivative, b = -beta * dC/dr at the current read-out: EBL's update, same fixed point, other path.
+        With b = a r - slope at the read-out r, 1/2 a r^2 - b r majorises beta C there: a step to the minimum with it
+        never increases F.
         """
-        if iterated:
-            return None, -self.slope(readout)
-        if self._closed:
-            return self._closed[0]
-        closed = self.cost.quadratic(self.target)
-        if closed is not None:
-            self._closed.append((self._strength * closed[0], self._strength * closed[1]))
-            return self._closed[0]
-        a = self.curvature()
-        return a, a * readout - self.slope(readout)
+        closed = self.closed()
+        return self._strength.clamp(min=0) * self.cost.curvature if closed is None else closed[0]
 
     @staticmethod
     def stack(nudges: Sequence["Nudge"]) -> "Nudge":

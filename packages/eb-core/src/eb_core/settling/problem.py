@@ -67,6 +67,8 @@ class Problem:
         """The same batch with beta * C added.
 
         Args:
+            cost: C, a function of the read-out.
+            target: its targets, (B, outputs), from `Cost.encode`.
             beta: strength, one for all samples or (B,); what is derived holds one for each.
             scale: see `Problem`; default: |beta|, for beta = 0 nothing.
 
@@ -82,7 +84,10 @@ class Problem:
             self._check_bounded(nudge, float(beta.min()) if isinstance(beta, Tensor) else beta)
         if scale is None:
             scale = beta.abs() if isinstance(beta, Tensor) else abs(beta) or None
-        return attrs.evolve(self, nudge=nudge, phase="nudged", scale=self._per_sample(scale))
+        drives = self._drives
+        return Problem(
+            self.network, self.energy, self.x, self.clamps, nudge, "nudged", self._per_sample(scale), drives=drives
+        )
 
     @overload
     def _per_sample(self, strength: None) -> None: ...
@@ -175,8 +180,11 @@ class Problem:
         ]
 
     def initial_state(self) -> State:
-        """The energy's reference state, with the clamped units at their values."""
-        units = {layer.name: self.energy.initial_state(layer, self.batch, self.x) for layer in self.network.unit_layers}
+        """The energy's reference state, with the clamped units at their values; samples may share memory."""
+        units = {
+            layer.name: self.energy.initial_state(layer, 1, self.x).expand(self.batch, *layer.shape)
+            for layer in self.network.unit_layers
+        }
         return State({name: self.apply_clamp(name, value) for name, value in units.items()})
 
     def apply_clamp(self, layer: str, s: Tensor) -> Tensor:
@@ -228,7 +236,7 @@ class Problem:
             if bend is not None:
                 alone = alone + 0.5 * bend * code.square().sum(0)
             total = total + alone.flatten(1).sum(1)
-        for edge in network.wires:
+        for edge in network.edges.values():
             if edge.pre != network.input:
                 drive = edge.drive(codes[edge.pre].flatten(0, 1)).view(codes[edge.post].shape)
                 total = total - (drive * codes[edge.post]).transpose(0, 1).flatten(1).sum(1)

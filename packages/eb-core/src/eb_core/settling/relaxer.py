@@ -1,19 +1,17 @@
 """A relaxer carries a state towards a minimum of a problem; what it reached comes back as a `Relaxation`."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar, final
+from collections.abc import Iterable, Sequence
 
 import attrs
 import torch
 from torch import Tensor
 
-from eb_core.network.network import Network
-from eb_core.physics.energy import Energy
 from eb_core.registry import UsageError
+from eb_core.registry.setup import Diagnostic, Setup
 from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
-from eb_core.settling.workspace import Workspace
+from eb_core.settling.view import View
 
 
 @attrs.frozen(eq=False)
@@ -72,7 +70,7 @@ class Relaxation:
                     "energy and residual of a relaxation were asked for after the weights had changed",
                     advice="read them before the update",
                 )
-            self._measured.append(Workspace(self.problem, self.state).measure())
+            self._measured.append(View(self.problem, self.state).measure())
         return self._measured[0]
 
     def split(self, problems: Sequence[Problem]) -> list["Relaxation"]:
@@ -94,21 +92,32 @@ class Relaxation:
         return parts
 
 
-class Relaxer(ABC):
-    """A dynamics: a frozen value whose options own the budgets (iterations and tolerances of each phase).
+@attrs.frozen
+class Properties:
+    """What theory promises of a dynamics, and what it needs; `eb check` measures the promises.
 
-    `monotone` says that theory promises F never to increase from one iteration to the next.
-
-    `symmetric` says that near a settled state k iterations answer a small force by a symmetric matrix, as they do
-    when all layers move at once from the old state: then EP after k nudged iterations is backpropagation through
-    time truncated to k (Ernoult et al. 2019, arXiv 1905.13633).
-
-    `needs_force` says that it reads `Workspace.force`, which spins do not have: it is then refused for them.
+    Args:
+        descends: F never increases from one iteration to the next.
+        symmetric_response: near a settled state k iterations answer a small force by a symmetric matrix, as they do
+            when all layers move at once from the old state: then EP after k nudged iterations is backpropagation
+            through time truncated to k (Ernoult et al. 2019, arXiv 1905.13633).
+        resumable: a phase may be settled in two calls, the second from where the first ended: what the iteration
+            remembers, if anything, is handed on with the state, and nothing follows a schedule over the phase.
+        needs_force: it reads `View.force`, which spins do not have: it is then refused for them.
     """
 
-    monotone: bool = False
-    symmetric: bool = False
-    needs_force: ClassVar[bool] = True
+    descends: bool = False
+    symmetric_response: bool = False
+    resumable: bool = True
+    needs_force: bool = True
+
+
+class Relaxer(ABC):
+    """A dynamics: a frozen value whose options own the budgets (iterations and tolerances of each phase)."""
+
+    def properties(self) -> Properties:
+        """What it promises with these options. Default: nothing but that a phase can be resumed."""
+        return Properties()
 
     @abstractmethod
     def relax(
@@ -125,24 +134,6 @@ class Relaxer(ABC):
     def iterate(self, problem: Problem, state: State, steps: int, *, generator: torch.Generator | None = None) -> State:
         """Exactly `steps` iterations of the same dynamics, pure and differentiable."""
 
-    @final
-    def misfit(self, energy: Energy) -> str | None:
-        """Why this dynamics cannot run on that physics, or None: `why_not`, after what holds for every dynamics."""
-        if self.needs_force and not energy.differentiable:
-            kind = type(energy).__name__
-            return (
-                f"it follows a force, and units of {kind} have none: use a relaxer that minimises units, or a sampler"
-            )
-        return self.why_not(energy)
-
-    def why_not(self, energy: Energy) -> str | None:
-        """Why this dynamics makes no sense for that physics, or None; asked through `misfit` before any work starts."""
-        return None
-
-    def why_not_on(self, network: Network) -> str | None:
-        """Why this dynamics cannot run on that wiring, or None; checked when the network is known."""
-        return None
-
-    def notices(self, network: Network, energy: Energy) -> Sequence[str]:
-        """What to know before work starts, each with its advice, though it is no reason to refuse."""
+    def check(self, setup: Setup) -> Iterable[Diagnostic]:
+        """What this dynamics has to say of what it is to work with; see `Setup`."""
         return ()

@@ -52,11 +52,23 @@ class State:
 
     @staticmethod
     def cat(states: Sequence["State"]) -> "State":
-        """Several batches one after the other; all must have the same layers and memory."""
-        first = states[0]
+        """Several batches one after the other, with the memory that all of them have."""
+        memories = [name for name in states[0].memory if all(name in state.memory for state in states)]
         return State(
-            {name: join([state.units[name] for state in states]) for name in first.units},
-            {name: join([state.memory[name] for state in states]) for name in first.memory},
+            {name: join([state.units[name] for state in states]) for name in states[0].units},
+            {name: join([state.memory[name] for state in states]) for name in memories},
+        )
+
+    @staticmethod
+    def where(rows: Tensor, chosen: "State", others: "State") -> "State":
+        """The samples at `rows`, (B,) bool, from one state, the others from another, with the memory of both."""
+
+        def pick(a: Tensor, b: Tensor) -> Tensor:
+            return torch.where(rows.view(-1, *[1] * (a.ndim - 1)), a, b)
+
+        return State(
+            {name: pick(value, others.units[name]) for name, value in chosen.units.items()},
+            {name: pick(value, others.memory[name]) for name, value in chosen.memory.items() if name in others.memory},
         )
 
 

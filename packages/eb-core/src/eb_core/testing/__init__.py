@@ -8,15 +8,14 @@
 Built-in components get no exemption: the suite's own tests run these checks over everything registered.
 """
 
-from eb_core.testing.as_trained import check_as_trained
+from eb_core.diagnostics.nets import coupling_norm, random_network
+from eb_core.diagnostics.problems import all_phases, free_problem, random_state, residual_by_definition
 from eb_core.testing.build_checks import check_dataset, check_model
 from eb_core.testing.cost_checks import check_cost
 from eb_core.testing.edge_checks import check_edge
 from eb_core.testing.energy_checks import check_energy
-from eb_core.testing.nets import coupling_norm, random_network
-from eb_core.testing.problems import all_phases, free_problem, random_state, residual_by_definition
 from eb_core.testing.relaxer_checks import check_relaxer, check_settles
-from eb_core.testing.rule_checks import check_rule
+from eb_core.testing.rule_checks import check_as_trained, check_rule
 from eb_core.testing.verdict import ConformanceError
 
 __all__ = [

@@ -15,6 +15,7 @@ def check_edge(edge: Edge, pre_shape: tuple[int, ...], post_shape: tuple[int, ..
     * `drive_at` is the transpose of `pullback`, and `drive` at the u_pre of its context;
     * `plus` is added, not changed; `drive_and_context` agrees with `drive`;
     * `linear` edges are linear in u_pre; all are positively homogeneous;
+    * `as_matrix`, if it gives one, is the matrix of `drive`;
     * self-terms broadcast to the layers' shapes, and `curvature_gradient` is their derivative by autograd;
     * `init_` and `project_` leave parameters within their `bounds`, and projecting twice changes nothing;
     * on a lateral edge no state has less energy than its `majorant` allows: u'(diag(a) + J)u >= 0.
@@ -52,6 +53,10 @@ def check_edge(edge: Edge, pre_shape: tuple[int, ...], post_shape: tuple[int, ..
     if edge.linear:
         require_close(edge.drive(u + other), edge.drive(u) + edge.drive(other), "a linear edge is linear", where)
         require_close(edge.pullback(u_post), slope, "a linear edge needs no context", where)
+    matrix = edge.as_matrix()
+    if matrix is not None:
+        product = (u.flatten(1) @ matrix.t()).view_as(drive)
+        require_close(product, edge.drive(u), "as_matrix is the matrix of drive", where)
     _check_self_terms(edge, draw(pre_shape)[0], draw(post_shape)[0], where)
     _check_constraints(edge, generator, where)
     if edge.is_lateral:

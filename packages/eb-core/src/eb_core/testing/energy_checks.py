@@ -6,12 +6,14 @@ Spins have no force: their field says by how much the energy falls if one of the
 import torch
 from torch import Tensor
 
+from eb_core.diagnostics.problems import all_phases, random_state, residual_by_definition
+from eb_core.learning.fit import misfit
 from eb_core.physics.domain import Domain
 from eb_core.physics.energy import Energy
+from eb_core.registry.setup import Setup
 from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
-from eb_core.settling.workspace import Workspace
-from eb_core.testing.problems import all_phases, random_state, residual_by_definition
+from eb_core.settling.view import View
 from eb_core.testing.verdict import global_random_state_untouched, require, require_close
 
 FAR = 1e6
@@ -37,7 +39,7 @@ def check_energy(energy: Energy) -> int:
     count = 0
     with global_random_state_untouched(type(energy).__name__):
         for where, problem in all_phases(energy):
-            reason = energy.why_not(problem.network)
+            reason = misfit(Setup(energy=energy, network=problem.network))
             require(reason is None, f"dense nets are supported ({reason})", where)
             state = random_state(problem, seed=3)
             if energy.differentiable:
@@ -55,7 +57,7 @@ def _check_forces(problem: Problem, state: State, where: str) -> None:
     gradients = torch.autograd.grad(
         problem.objective(State(units)).sum(), [units[layer.name] for layer in problem.free_layers]
     )
-    work = Workspace(problem, state)
+    work = View(problem, state)
     for layer, gradient in zip(problem.free_layers, gradients, strict=True):
         force = problem.apply_clamp(layer.name, work.force(layer.name)) if layer.name not in problem.clamps else None
         if force is not None:
@@ -64,7 +66,7 @@ def _check_forces(problem: Problem, state: State, where: str) -> None:
 
 @torch.no_grad()
 def _check_measures(problem: Problem, state: State, where: str) -> None:
-    residual, total = Workspace(problem, state).measure()
+    residual, total = View(problem, state).measure()
     require_close(total, problem.total_energy(state), "the measured energy is E", where, ROUNDING)
     with torch.enable_grad():
         expected = residual_by_definition(problem, state)
@@ -72,7 +74,7 @@ def _check_measures(problem: Problem, state: State, where: str) -> None:
 
 
 def _check_descent(problem: Problem, state: State, where: str) -> None:
-    work = Workspace(problem, state)
+    work = View(problem, state)
     before = problem.objective(state).detach()
     for layer in problem.free_layers:
         for _ in range(2):

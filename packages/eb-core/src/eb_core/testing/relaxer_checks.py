@@ -4,11 +4,15 @@ from collections.abc import Sequence
 
 import torch
 
+from eb_core.diagnostics.problems import all_phases, random_state, residual_by_definition
+from eb_core.learning.fit import misfit
 from eb_core.physics.energy import Energy
+from eb_core.registry.setup import Setup
+from eb_core.settling.buffers import Buffers
+from eb_core.settling.iterative import IterativeRelaxer
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxation, Relaxer
 from eb_core.settling.state import State
-from eb_core.testing.problems import all_phases, random_state, residual_by_definition
 from eb_core.testing.verdict import global_random_state_untouched, require, require_close
 
 
@@ -17,6 +21,7 @@ def check_relaxer(relaxer: Relaxer, energy: Energy) -> int:
 
     * sample b of `relax` equals `iterate` for the number of steps that `relax` reports for it, alone in a batch; with
       noise, which is drawn for a batch, in the same batch;
+    * so it does where a session settles several batches one after the other (`Buffers`);
     * energy and residual are those of the state that comes back, `converged` follows from the tolerance;
     * clamped units keep their values, states lie in their domains, dtype and shapes are kept;
     * `start` and the parameters are not changed, nothing draws from a global generator;
@@ -25,11 +30,11 @@ def check_relaxer(relaxer: Relaxer, energy: Energy) -> int:
     Raises:
         ConformanceError: naming the promise, the place and the size of the violation.
     """
-    reason = relaxer.misfit(energy)
+    reason = misfit(Setup(energy=energy, relaxer=relaxer))
     require(reason is None, f"{type(energy).__name__} is supported ({reason})", type(relaxer).__name__)
     count = 0
     for where, problem in all_phases(energy):
-        if relaxer.why_not_on(problem.network):
+        if misfit(Setup(energy=energy, relaxer=relaxer, network=problem.network)):
             continue
         start = random_state(problem, seed=5)
         kept = start.map(torch.clone)
@@ -40,6 +45,7 @@ def check_relaxer(relaxer: Relaxer, energy: Energy) -> int:
         _unchanged(start, kept, where)
         _check_report(problem, relaxation, where)
         _check_samples(relaxer, problem, start, relaxation, noisy, where)
+        _check_buffers(relaxer, problem, where)
         count += 1
         last = problem, where
     if energy.differentiable:
@@ -57,7 +63,11 @@ def check_settles(relaxers: Sequence[Relaxer], energy: Energy, tolerance: float 
     for where, problem in all_phases(energy):
         if not problem.network.linear:
             continue  # not convex: several minima
-        fitting = [relaxer for relaxer in relaxers if relaxer.why_not_on(problem.network) is None]
+        fitting = [
+            relaxer
+            for relaxer in relaxers
+            if misfit(Setup(energy=energy, relaxer=relaxer, network=problem.network)) is None
+        ]
         ends = [relaxer.relax(problem, generator=_generator()) for relaxer in fitting]
         for relaxer, end in zip(fitting, ends, strict=True):
             place = f"{relaxer}, {where}"
@@ -113,6 +123,22 @@ def _check_samples(
             way = "iterations" if noisy else "iterations of it alone"
             promise = f"sample {row} of relax = {steps} {way}: {layer.name} off by {distance.max():.1e}"
             require(float(distance.max()) <= 1e-9, promise, where)
+
+
+def _check_buffers(relaxer: Relaxer, problem: Problem, where: str) -> None:
+    """Settle three batches in the buffers of one session: the last is as if it had been the first."""
+    if not isinstance(relaxer, IterativeRelaxer):
+        return
+    buffers, rows = Buffers(), torch.arange(problem.batch)
+    batches = [problem.select(rows.roll(shift)) for shift in range(3)]
+    for seed, batch in enumerate(batches):
+        start = random_state(batch, seed=seed)
+        ended = relaxer.relax(batch, start, generator=_generator(), buffers=buffers)
+    alone = relaxer.relax(batch, start, generator=_generator())
+    for layer in problem.network.unit_layers:
+        distance = problem.energy.domain(layer).distance(ended.state[layer.name], alone.state[layer.name]).max()
+        promise = f"a batch settles as it would without the one before: {layer.name} off by {distance:.1e}"
+        require(float(distance) <= 1e-9, promise, where)
 
 
 def _check_differentiable(relaxer: Relaxer, problem: Problem, where: str) -> None:

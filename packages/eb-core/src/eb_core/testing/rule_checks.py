@@ -2,13 +2,14 @@
 
 import torch
 
+from eb_core.diagnostics.as_trained import measure_as_trained
+from eb_core.diagnostics.nets import fitting_shapes
+from eb_core.diagnostics.problems import free_problem, labels_of
 from eb_core.learning.rule import Rule
 from eb_core.learning.simulator import Simulator
 from eb_core.physics.cost import Cost
 from eb_core.physics.energy import Energy
 from eb_core.settling.relaxer import Relaxer
-from eb_core.testing.nets import fitting_shapes
-from eb_core.testing.problems import free_problem, labels_of
 from eb_core.testing.verdict import global_random_state_untouched, require, require_close
 
 
@@ -48,3 +49,18 @@ def check_rule(rule: Rule, relaxer: Relaxer, energy: Energy, cost: Cost) -> int:
             require(torch.equal(parameter, kept[name]), f"{name} is left alone", where)
             require(parameter.grad is None, f".grad of {name} is left alone", where)
     return len(shapes)
+
+
+def check_as_trained(rule: Rule, relaxer: Relaxer, energy: Energy, cost: Cost) -> int:
+    """Check a rule and a dynamics at the options they are given; returns the number of nets.
+
+    Raises:
+        ConformanceError: the estimate is not the gradient that settling to the end gives.
+    """
+    judged = [one for one in measure_as_trained("", rule, relaxer, energy, cost) if one.holds is not None]
+    for one in judged:
+        promise = (
+            f"{rule} with {relaxer}, worst cosine of beta 0.1 to 1e-5 with the converged estimate: {one.value:.3f}"
+        )
+        require(bool(one.holds), promise, one.net)
+    return len(judged)

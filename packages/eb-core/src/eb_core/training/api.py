@@ -7,7 +7,6 @@ result.test.accuracy
 """
 
 import sys
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from eb_core.training.asked import data_of, idle_without_run, observers_of, path
 from eb_core.training.execute import Device, TrainingResult, execute, threads
 from eb_core.training.places import places
 from eb_core.training.prepare import configure
-from eb_core.training.report import AdviceAsWarnings, Notice, Observer
+from eb_core.training.report import AdviceAsWarnings, Observer, tell
 from eb_core.training.runs import Run
 from eb_core.training.settings import TrainerSettings
 from eb_core.training.trainer import Trainer
@@ -80,14 +79,20 @@ def train(
     issued as warnings, each a `Notice`.
 
     Args:
-        model, energy, relaxer, rule, cost, dataset, backend: a name, `{"name": …, option: value}`, or an
-            instance; left out, they come from the recipe.
+        model: a name, `{"name": …, option: value}`, or an instance; left out, it comes from the recipe.
+        energy: likewise.
+        relaxer: likewise.
+        rule: likewise.
+        cost: likewise.
+        dataset: likewise.
+        backend: likewise.
         data: your own tensors (`Data.from_arrays`); it goes without dataset.
         recipe: names or .toml files of recipes, later ones over earlier ones.
         out: folder in which a new run directory is made; None writes nothing.
         predictions: also write predictions.npz, the read-outs of the test split, into that directory.
         observers: told of every batch and epoch by their methods `batch` and `epoch`; an exception of one ends the
             training, and comes out as it is.
+        registry: where components are looked up; default: all that is installed.
         trust: whoever wrote the .toml files may run code here: they may name a class, `module:Class`.
         trainer: options of `TrainerSettings`, such as `epochs=5, lr=1e-3`.
 
@@ -106,10 +111,10 @@ def train(
     choices |= {"dataset": dataset if data is None else OwnArrays(), "backend": backend}
     layers = [*(read_recipe(registry, one, trust=trust) for one in recipes), layer_of(choices, trainer)]
     configuration = configure(registry, layers)
-    for note in [*configuration.notes, *(idle_without_run(trainer, predictions) if folder is None else ())]:
-        warnings.warn(note, Notice, stacklevel=2)
     caller = sys._getframe(1)
     watching = [*observers, AdviceAsWarnings(caller.f_code.co_filename, caller.f_lineno)]
+    for note in [*configuration.notes, *(idle_without_run(trainer, predictions) if folder is None else ())]:
+        tell(watching, note)
     return run_training(configuration, registry, data=data, out=folder, observers=watching, predictions=predictions)
 
 
@@ -135,13 +140,12 @@ def run_training(
             dataset: Dataset = configuration["dataset"]
             data = dataset.load(data_dir)
         trainer = Trainer(configuration, data)
-        with Device(trainer.session) as device:
-            notices = trainer.notices()
-            for notice in notices:
-                warnings.warn(notice, Notice, stacklevel=3)
+        with Device(trainer.learner, observers) as device:
+            for notice in trainer.notices:
+                tell(observers, notice)
             if out is None:
                 return execute(trainer, configuration, None, observers)
-            facts = {**_facts(trainer), "notices": notices, **places(data_dir)}
+            facts = {**_facts(trainer), "notices": trainer.notices, **places(data_dir)}
             facts |= {"predictions": True} if predictions else {}
             with Run.create(Path(out), _label(configuration)) as device.run:
                 device.run.begin(configuration, registry, facts)

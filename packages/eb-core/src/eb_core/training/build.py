@@ -2,9 +2,11 @@
 
 import torch
 
+from eb_core.learning.fit import require_fit
 from eb_core.network.network import Model, Network
 from eb_core.physics.energy import Energy
 from eb_core.registry import EbError, UsageError
+from eb_core.registry.setup import Setup
 from eb_core.registry.wording import told
 
 
@@ -33,8 +35,6 @@ def make_network(
             origin="[model]",
             advice="change its options; a network too large for the memory needs fewer units",
         ) from error
-    reason = energy.why_not(network)
-    if reason:
-        raise UsageError(f"this model does not fit this energy: {reason}", advice="choose another model or energy")
+    require_fit(Setup(model=model, energy=energy, network=network))
     energy.init_(network, generator)
     return network.to(device=device, dtype=dtype)

@@ -39,7 +39,7 @@ class Checkpoint:
     @property
     def position(self) -> dict[str, int]:
         """Epochs finished, and batches done of the next one."""
-        return {"epochs": len(self.plain["reports"]), "batches": int(self.plain["tally"]["done"])}
+        return {"epochs": len(self.plain["reports"]), "batches": int(self.plain["sums"]["done"])}
 
     def encode(self) -> bytes:
         """The file."""

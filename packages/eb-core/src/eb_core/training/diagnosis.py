@@ -14,13 +14,11 @@ import attrs
 import torch
 from torch import Tensor
 
-from eb_core.learning.backend import Session
-from eb_core.learning.rule import GradientEstimate, Rule
+from eb_core.learning.learner import Learner
+from eb_core.learning.rule import GradientEstimate
 from eb_core.learning.simulator import MixedSession, Simulator
 from eb_core.network.network import Network
-from eb_core.physics.cost import Cost
 from eb_core.registry.options import evolve, fields
-from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxer
 from eb_core.settling.state import State
 
@@ -41,61 +39,56 @@ class Probe:
     """A training as it stands, and a few of its samples.
 
     Args:
-        session: the one that trains; it must be a simulation.
+        learner: what trains; its session must be a simulation.
         first: makes the network with the weights that training began with.
         x, labels: samples (B, *shape) and classes (B,) on the network's device.
-        classes: number of classes.
-        seed: of the noise while settling.
     """
 
-    rule: Rule
-    session: Session
-    cost: Cost
+    learner: Learner
     first: Callable[[], Network]
     x: Tensor
     labels: Tensor
-    classes: int
-    seed: int = 0
 
     def advice(self) -> list[str]:
         """What to change, each with the figure that says so; empty where nothing is wrong."""
-        estimate = self._estimate(self.session, self.seed)
+        estimate = self._estimate(self.learner)
         free = estimate.phases["free"].state
         causes = (self._walls(free), self._faithful(estimate), self._spread(free, estimate.readout))
         return next((lines for cause in causes if (lines := list(cause))), [])
 
-    def _estimate(self, session: Session, seed: int, carry: State | None = None) -> GradientEstimate:
-        weight = next(session.network.parameters())
-        target = self.cost.encode(self.labels, self.classes, session.energy, weight.dtype)
-        generator = torch.Generator(weight.device).manual_seed(seed)
-        return self.rule.estimate(session, self.x.to(weight), target, self.cost, carry=carry, generator=generator)
+    def _estimate(self, learner: Learner, carry: State | None = None) -> GradientEstimate:
+        generator = torch.Generator(learner.like.device).manual_seed(learner.seed)
+        return learner.estimate(self.x.to(learner.like), self.labels, carry=carry, generator=generator)
+
+    def _with(self, network: Network, relaxer: Relaxer) -> Learner:
+        """The same on this computer, with another network and dynamics."""
+        return attrs.evolve(self.learner, network=network, relaxer=relaxer, backend=Simulator())
 
     def _faithful(self, estimate: GradientEstimate) -> Iterator[str]:
         """Does the estimate point along the one from converged states, and if not, what is it that lacks?"""
-        session = self.session
-        precise, relaxer = copy.deepcopy(session.network).double(), session.relaxer
-        more, tighter = _longer(relaxer), _tighter(relaxer)
+        learner, network, relaxer = self.learner, self.learner.network, self.learner.relaxer
+        precise, more, tighter = copy.deepcopy(network).double(), _longer(relaxer), _tighter(relaxer)
         free = State(estimate.phases["free"].state.units)
         start = free.map(Tensor.double)
-        converged = _flat(self._estimate(_simulated(session, precise, _tighter(more)), self.seed, start))
+        converged = _flat(self._estimate(self._with(precise, _tighter(more)), start))
         agreement = _cosine(_flat(estimate), converged)
         if agreement is None or agreement >= FAITHFUL:
             return
         said = f"the gradient estimate has a cosine of {agreement:.2f} with that of converged states"
-        again = _cosine(_flat(self._estimate(session, self.seed + 1)), _flat(estimate))
+        again = _cosine(_flat(self._estimate(attrs.evolve(learner, seed=learner.seed + 1))), _flat(estimate))
         if again is not None and again < FAITHFUL:
             yield f"{said}, and of {again:.2f} with another draw of its noise: raise beta, or average more states"
             return
-        coarse = isinstance(session, MixedSession)
-        for network, changed, cure in (
-            *([(session.network, relaxer, "settle with precision=full, or raise polish")] if coarse else []),
-            (session.network, more, f"raise steps and nudged_steps of the relaxer{_budget(more)}"),
-            (precise, relaxer, f"{_name_of(session.network)} does not resolve this beta: use float64, or raise beta"),
-            (session.network, _tighter(more), f"lower tol of the relaxer{_given(relaxer, tighter)}"),
+        coarse = isinstance(learner.session, MixedSession)
+        for weights, changed, cure in (
+            *([(network, relaxer, "settle with precision=full, or raise polish")] if coarse else []),
+            (network, more, f"raise steps and nudged_steps of the relaxer{_budget(more)}"),
+            (precise, relaxer, f"{_name_of(network)} does not resolve this beta: use float64, or raise beta"),
+            (network, _tighter(more), f"lower tol of the relaxer{_given(relaxer, tighter)}"),
             (precise, more, "use float64, and raise steps and nudged_steps of the relaxer"),
         ):
-            begun = start if network is precise else free
-            tried = _cosine(_flat(self._estimate(_simulated(session, network, changed), self.seed, begun)), converged)
+            begun = start if weights is precise else free
+            tried = _cosine(_flat(self._estimate(self._with(weights, changed), begun)), converged)
             if tried is not None and tried >= FAITHFUL:
                 yield f"{said}: {cure}"
                 return
@@ -106,11 +99,11 @@ class Probe:
 
     def _spread(self, free: State, readout: Tensor) -> Iterator[str]:
         """Do the read-outs differ from one input to another, and if not, where is the difference lost?"""
-        target = self.cost.encode(self.labels, self.classes, self.session.energy, readout.dtype)
+        target = self.learner.target(self.labels)
         wanted, reached = _spread_of(target), _spread_of(readout)
         if wanted == 0 or reached >= SPREAD * wanted:
             return
-        hidden = [layer.name for layer in self.session.network.unit_layers if layer.role == "hidden"]
+        hidden = [layer.name for layer in self.learner.network.unit_layers if layer.role == "hidden"]
         kept = {name: _spread_of(free[name]) for name in hidden}
         said = f"the read-outs of all inputs are the same (they spread {reached:.1g}, the targets {wanted:.1g})"
         lost = next((name for name in hidden if kept[name] < SPREAD * wanted), None)
@@ -127,7 +120,7 @@ class Probe:
 
     def _walls(self, free: State) -> Iterator[str]:
         """Do nearly all hidden units sit on a wall, and is it the inputs, the first weights or the learning?"""
-        share = self._saturated(self.session.network, free)
+        share = self._saturated(self.learner.network, free)
         if share is None or share <= SATURATED:
             return
         said = f"{share:.0%} of the hidden units sit on a wall"
@@ -142,21 +135,15 @@ class Probe:
             yield f"{said}, {first:.0%} before training: lower the learning rate"
 
     def _settled_share(self, network: Network, x: Tensor) -> float:
-        session = _simulated(self.session, network, self.session.relaxer)
-        problem = Problem.free(network, session.energy, x.to(next(network.parameters())))
-        generator = torch.Generator(x.device).manual_seed(self.seed)
-        return self._saturated(network, self.rule.infer(session, problem, generator=generator).state) or 0.0
+        learner = self._with(network, self.learner.relaxer)
+        generator = torch.Generator(x.device).manual_seed(learner.seed)
+        return self._saturated(network, learner.infer(x.to(learner.like), generator=generator).state) or 0.0
 
     def _saturated(self, network: Network, state: State) -> float | None:
-        energy = self.session.energy
+        energy = self.learner.energy
         hidden = [layer for layer in network.unit_layers if layer.role == "hidden"]
         walls = [at for layer in hidden if (at := energy.domain(layer).at_wall(state[layer.name])) is not None]
         return float(torch.cat([at.flatten() for at in walls]).double().mean()) if walls else None
-
-
-def _simulated(session: Session, network: Network, relaxer: Relaxer) -> Session:
-    weight = next(network.parameters())
-    return Simulator().open(network, session.energy, relaxer, device=weight.device, dtype=weight.dtype)
 
 
 def _longer(relaxer: Relaxer) -> Relaxer:

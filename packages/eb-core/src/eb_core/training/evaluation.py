@@ -8,11 +8,8 @@ import torch
 from torch import Tensor
 
 from eb_core.data.data import Split
-from eb_core.learning.backend import Session
-from eb_core.learning.rule import Rule
-from eb_core.physics.cost import Cost
+from eb_core.learning.learner import Learner
 from eb_core.registry import UsageError
-from eb_core.settling.problem import Problem
 from eb_core.training.streams import stream
 
 
@@ -50,43 +47,25 @@ class Predictions:
 
 @torch.no_grad()
 def predict_split(
-    rule: Rule,
-    session: Session,
-    cost: Cost,
-    split: Split,
-    classes: int,
-    *,
-    seed: int = 0,
-    generator: torch.Generator | None = None,
-    batch_size: int = 256,
+    learner: Learner, split: Split, *, generator: torch.Generator | None = None, batch_size: int = 256
 ) -> Predictions:
-    """Predictions on a whole split; noise, if the dynamics has any, is drawn from `generator`, or the stream of `seed`.
+    """Predictions on a whole split; noise, if the dynamics has any, is drawn from `generator`, or the learner's seed.
 
     Raises:
         UsageError: the samples do not fit the network, or have labels that it has no class for.
     """
-    if int(split.y.max()) >= classes:
+    if int(split.y.max()) >= learner.classes:
         raise UsageError(
-            f"label {int(split.y.max())} for a network of {classes} classes",
+            f"label {int(split.y.max())} for a network of {learner.classes} classes",
             origin="the data",
             advice="take a data set with the classes that the network learnt",
         )
-    weight = next(session.network.parameters())
-    parts = []
+    like, cost, parts = learner.like, learner.cost, []
     for index, first in enumerate(range(0, len(split), batch_size)):
         rows = slice(first, first + batch_size)
-        x = split.x[rows].to(device=weight.device, dtype=weight.dtype)
-        labels = split.y[rows].to(weight.device)
-        problem = Problem.free(session.network, session.energy, x)
-        source = generator or stream(seed, "settle", epoch=0, batch=index, device=weight.device)
-        readout = problem.readout(rule.infer(session, problem, generator=source).state)
-        target = cost.encode(labels, classes, session.energy, x.dtype)
-        parts.append((labels, cost.predict(readout), readout, cost.value(readout, target)))
+        labels = split.y[rows].to(like.device)
+        source = generator or stream(learner.seed, "settle", epoch=0, batch=index, device=like.device)
+        settled = learner.infer(split.x[rows].to(like), generator=source)
+        readout = settled.problem.readout(settled.state)
+        parts.append((labels, cost.predict(readout), readout, cost.value(readout, learner.target(labels))))
     return Predictions(*(torch.cat(column) for column in zip(*parts, strict=True)))
-
-
-def evaluate_split(
-    rule: Rule, session: Session, cost: Cost, split: Split, classes: int, *, seed: int = 0, batch_size: int = 256
-) -> Score:
-    """Score of a whole split; noise, if the dynamics has any, is drawn from the stream of `seed`."""
-    return predict_split(rule, session, cost, split, classes, seed=seed, batch_size=batch_size).score()

@@ -1,7 +1,6 @@
 """From a trainer that is ready to a result: train, test, and leave a run directory that says how it ended."""
 
 import contextlib
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -10,12 +9,12 @@ from typing import Self
 import attrs
 import torch
 
-from eb_core.learning.backend import Session
+from eb_core.learning.learner import Learner
 from eb_core.registry import Configuration, EbError, RunError
 from eb_core.registry.wording import told
 from eb_core.training.evaluation import Score
 from eb_core.training.manifest import CHECKPOINT, PREDICTIONS
-from eb_core.training.report import EpochReport, Notice, Observer
+from eb_core.training.report import EpochReport, Observer, tell
 from eb_core.training.runs import Run
 from eb_core.training.shield import signals_wait
 from eb_core.training.snapshot import Checkpoints
@@ -68,16 +67,7 @@ def execute(
             else:
                 _record_end(run, checkpoints, trainer, error)
             raise
-    net = TrainedNet(
-        trainer.network,
-        trainer.energy,
-        configuration["relaxer"],
-        configuration["backend"],
-        trainer.rule,
-        trainer.cost,
-        trainer.data.classes,
-        trainer.settings.seed,
-    )
+    net = TrainedNet.of(trainer.learner)
     test = predictions.score() if predictions else None
     return TrainingResult(
         net, test, tuple(trainer.reports), trainer.best_epoch, configuration, run.path if run else None
@@ -120,25 +110,24 @@ def _reason(error: BaseException) -> str:
 
 
 class Device:
-    """The session of a training, closed at its end; an error of `close` hides neither a result nor another error.
+    """The learner of a training, closed at its end; an error of `close` hides neither a result nor another error.
 
     Attributes:
         run: its directory, as soon as there is one.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, learner: Learner, observers: Sequence[Observer]) -> None:
+        self._learner, self._observers = learner, observers
         self.run: Run | None = None
 
     def __enter__(self) -> Self:
-        self._session.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._session.__exit__(kind, error, trace)
+            self._learner.close()
         except (Exception, KeyboardInterrupt) as unclosed:
             notice = f"the backend could not be closed: {_reason(unclosed)}"
             if error is not None:
@@ -149,7 +138,7 @@ class Device:
                 if self.run:
                     with contextlib.suppress(RunError):
                         self.run.update(notices=[*self.run.manifest.get("notices", []), notice])
-                warnings.warn(notice, Notice, stacklevel=3)
+                tell(self._observers, notice)
 
 
 @contextlib.contextmanager

@@ -1,20 +1,20 @@
 """From layers of settings to a checked configuration: every problem is reported before data is loaded."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import attrs
 import torch
 
-from eb_core.learning.backend import Backend
-from eb_core.learning.rule import Rule
-from eb_core.physics.cost import Cost
-from eb_core.physics.energy import Energy
+from eb_core.data.data import Dataset
+from eb_core.learning.fit import OTHERS, refusals
 from eb_core.registry import Configuration, Fault, Registry, SettingsLayer, UsageError, resolve_layers
 from eb_core.registry.recipes import SECTIONS, TRAINER
+from eb_core.registry.setup import Setup
 from eb_core.registry.wording import shown, told
-from eb_core.settling.relaxer import Relaxer
+from eb_core.training.build import make_network
 from eb_core.training.idle import idle_notes
 from eb_core.training.settings import TrainerSettings
+from eb_core.training.streams import stream
 
 
 def configure(registry: Registry, layers: Sequence[SettingsLayer], kinds: Sequence[str] = SECTIONS) -> Configuration:
@@ -26,6 +26,7 @@ def configure(registry: Registry, layers: Sequence[SettingsLayer], kinds: Sequen
     """
     configuration, faults = resolve_layers(registry, layers, kinds)
     faults += _misfits(configuration)
+    faults += [] if faults else _misfits_of_network(configuration)
     if TRAINER in configuration.sections:
         faults += _device_faults(configuration[TRAINER])
     if faults:
@@ -34,33 +35,30 @@ def configure(registry: Registry, layers: Sequence[SettingsLayer], kinds: Sequen
 
 
 def _misfits(configuration: Configuration) -> list[Fault]:
-    parts = {kind: section.instance for kind, section in configuration.sections.items()}
-    energy, relaxer, rule = parts.get("energy"), parts.get("relaxer"), parts.get("rule")
-    cost, backend = parts.get("cost"), parts.get("backend")
-    reasons: list[tuple[str, tuple[str, ...], str | None]] = []
-    if isinstance(energy, Energy):
-        if isinstance(relaxer, Relaxer):
-            reasons.append(("relaxer", ("energy",), relaxer.misfit(energy)))
-            if isinstance(backend, Backend):
-                reasons.append(("backend", ("relaxer", "energy"), backend.why_not(energy, relaxer)))
-        if isinstance(cost, Cost):
-            reasons.append(("cost", ("energy",), cost.why_not(energy)))
-            if isinstance(rule, Rule):
-                reasons.append(("rule", ("energy",), rule.why_not(energy, cost)))
-    names = {kind: section.name for kind, section in configuration.sections.items()}
-    return [
-        Fault(
-            f"{one} '{names[one]}' does not fit {_listed(others, names)}: {why}",
-            ", ".join(f"--{kind}" for kind in (one, *others)),
-            f"choose another {' or '.join((one, *others))}, or change the option",
+    sections = {kind: section for kind, section in configuration.sections.items() if kind in OTHERS}
+    setup = Setup(**{kind: section.instance for kind, section in sections.items() if section.instance is not None})
+    return refusals(setup, {kind: section.name for kind, section in sections.items()})
+
+
+def _misfits_of_network(configuration: Configuration) -> list[Fault]:
+    """What does not fit the network with its first weights, where its shapes are known before data are loaded."""
+    sections = configuration.sections
+    if not {*OTHERS, "dataset", TRAINER} <= {*sections} or any(sections[kind].instance is None for kind in sections):
+        return []
+    dataset: Dataset = configuration["dataset"]
+    form, settings = dataset.known_form(), configuration[TRAINER]
+    if form is None:
+        return []
+    shape, classes = form
+    generator, dtype = stream(settings.seed, "init"), getattr(torch, settings.dtype)
+    parts = {kind: configuration[kind] for kind in OTHERS}
+    try:
+        network = make_network(
+            parts["model"], parts["energy"], shape, parts["cost"].outputs(classes), generator=generator, dtype=dtype
         )
-        for one, others, why in reasons
-        if why
-    ]
-
-
-def _listed(kinds: Sequence[str], names: Mapping[str, str]) -> str:
-    return " with ".join(f"{kind} '{names[kind]}'" for kind in kinds)
+    except UsageError as error:
+        return list(error.faults)
+    return refusals(Setup(**parts, network=network), {kind: sections[kind].name for kind in OTHERS})
 
 
 def _device_faults(settings: TrainerSettings) -> list[Fault]:

@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import attrs
@@ -73,7 +73,7 @@ class NewAdvice:
 
 
 class AdviceAsWarnings:
-    """An observer that issues new advice as `Notice` warnings.
+    """An observer that issues notices and new advice as `Notice` warnings.
 
     Args:
         file, line: where the warnings point at: the call that trains.
@@ -88,14 +88,29 @@ class AdviceAsWarnings:
     def epoch(self, report: EpochReport) -> None:
         """Warn."""
         for advice in self._new.of(report):
-            warnings.warn_explicit(advice, Notice, self._file, self._line)
+            self.notice(advice)
+
+    def notice(self, text: str) -> None:
+        """Warn."""
+        warnings.warn_explicit(text, Notice, self._file, self._line)
 
 
 class Observer(Protocol):
-    """Somebody who watches a training: a progress bar, a run directory, its checkpoints."""
+    """Somebody who watches a training: a progress bar, a run directory, its checkpoints.
+
+    One that has a method `notice(text)`, too, is told what the parts have to say of the training.
+    """
 
     def batch(self, epoch: int, done: int, total: int) -> None:
         """A batch is done."""
 
     def epoch(self, report: EpochReport) -> None:
         """An epoch is done."""
+
+
+def tell(observers: Iterable[Observer], text: str) -> None:
+    """Tell a notice to the observers that listen to notices."""
+    for observer in observers:
+        notice = getattr(observer, "notice", None)
+        if notice is not None:
+            notice(text)

@@ -4,7 +4,6 @@ import contextlib
 import os
 import platform
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from eb_core.training.lock import held
 from eb_core.training.manifest import CHECKPOINT, RECIPE, read_manifest, this_process
 from eb_core.training.places import load_again
 from eb_core.training.prepare import configure
-from eb_core.training.report import AdviceAsWarnings, Notice, Observer
+from eb_core.training.report import AdviceAsWarnings, Observer, tell
 from eb_core.training.runs import Run, machine, plugins_of
 from eb_core.training.snapshot import restore
 from eb_core.training.trained import written_recipe
@@ -64,8 +63,11 @@ def resume(
     equal, bit for bit, to those of a run that was never stopped. Where one of these differs, a warning names it.
 
     Args:
+        path: the run directory.
         data: the same own tensors again, for a run that was trained on some.
         data_dir: folder with data files.
+        observers: as for `train`.
+        registry: where components are looked up; default: all that is installed.
         take_over: go on though the run says that another host is writing it: you know that nothing there does.
         trust: whoever made the directory may run code here: its recipe may name a class, `module:Class`.
 
@@ -80,7 +82,7 @@ def resume(
     where = path_of(path, "resume")
     with find_stopped(where, registry_of(registry), trust=trust, take_over=take_over) as stopped:
         for difference in stopped.differences:
-            warnings.warn(difference, Notice, stacklevel=2)
+            tell(watching, difference)
         return go_on(stopped, data=data, data_dir=data_dir, observers=watching)
 
 
@@ -165,7 +167,7 @@ def go_on(
                 advice="bring back the files of that time, or start a new run",
             )
         trainer = Trainer(configuration, data)
-        with Device(trainer.session) as device:
+        with Device(trainer.learner, observers) as device:
             if stopped.checkpoint:
                 restore(trainer, stopped.checkpoint, path / CHECKPOINT)
             note = {"from": stopped.position, "differences": list(stopped.differences)}

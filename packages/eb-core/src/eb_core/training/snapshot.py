@@ -1,6 +1,6 @@
 """Where a training stands, taken from a trainer and put into another one: all it needs to go on as if never stopped.
 
-    weights/…  kept/…  optimiser/PARAMETER/…  carry.units/…  carry.memory/…  tally/…      and the reports so far
+    weights/…  best_weights/…  optimiser/PARAMETER/…  carry.units/…  carry.memory/…  sums/…      and the reports so far
 
 Random numbers come from (seed, stream, epoch, batch) and learning rates from the epoch, so neither is in it.
 """
@@ -16,15 +16,15 @@ from torch import Tensor
 
 from eb_core.settling.state import State
 from eb_core.training.checkpoint import Checkpoint, understood, unusable
+from eb_core.training.epoch_sums import EpochSums
 from eb_core.training.finite import all_finite
 from eb_core.training.manifest import CHECKPOINT, is_epoch, is_number, is_whole
 from eb_core.training.optimiser import apply_gradients, make_optimiser
 from eb_core.training.report import EpochReport
 from eb_core.training.runs import Run
-from eb_core.training.tally import Tally
 from eb_core.training.trainer import Trainer
 
-NUMBERS: Final = ("weights/", "kept/", "optimiser/", "carry.units/", "tally/loss")
+NUMBERS: Final = ("weights/", "best_weights/", "optimiser/", "carry.units/", "sums/loss")
 """What must be finite: the memory of a dynamics and health figures may have their reasons."""
 
 
@@ -32,14 +32,14 @@ def snapshot(trainer: Trainer, identity: Mapping[str, Any]) -> Checkpoint:
     """Where `trainer` stands; `identity` says of what training (recipe and data)."""
     moments, numbers = _moments(trainer.optimiser)
     tensors = {f"weights/{name}": value for name, value in trainer.network.state_dict().items()}
-    tensors |= {f"kept/{name}": value for name, value in trainer.kept.items()}
+    tensors |= {f"best_weights/{name}": value for name, value in trainer.best_weights.items()}
     tensors |= {f"optimiser/{name}": value for name, value in moments.items()}
     if trainer.carry is not None:
         tensors |= {f"carry.units/{name}": value for name, value in trainer.carry.units.items()}
         tensors |= {f"carry.memory/{name}": value for name, value in trainer.carry.memory.items()}
-    tally = trainer.tally
-    tensors |= {"tally/loss": tally.loss, "tally/right": tally.right}
-    tensors |= {f"tally/meter/{name}": value for name, value in tally.meter.sums.items()}
+    sums = trainer.sums
+    tensors |= {"sums/loss": sums.loss, "sums/right": sums.right}
+    tensors |= {f"sums/meter/{name}": value for name, value in sums.meter.sums.items()}
     plain = {
         **identity,
         "reports": [report.record() for report in trainer.reports],
@@ -47,7 +47,7 @@ def snapshot(trainer: Trainer, identity: Mapping[str, Any]) -> Checkpoint:
         "best_epoch": trainer.best_epoch,
         "optimiser": numbers,
         "carry": trainer.carry is not None,
-        "tally": {"done": tally.done, "seconds": tally.seconds, "counts": tally.meter.counts},
+        "sums": {"done": sums.done, "seconds": sums.seconds, "counts": sums.meter.counts},
     }
     return Checkpoint({name: _copied(value) for name, value in tensors.items()}, plain)
 
@@ -89,32 +89,32 @@ def _restore(trainer: Trainer, checkpoint: Checkpoint, origin: Path) -> None:
     groups: dict[str, dict[str, Tensor]] = {}
     for path, value in checkpoint.tensors.items():
         group, _, name = path.partition("/")
-        if group in ("weights", "kept", "carry.units") and not value.is_floating_point():
+        if group in ("weights", "best_weights", "carry.units") and not value.is_floating_point():
             raise TypeError(f"{path} is of the type {value.dtype}")
         groups.setdefault(group, {})[name] = value.to(trainer.device)
     plain, of_network = _sound(checkpoint.plain), _shapes(trainer.network.state_dict())
     _check_shapes(_shapes(groups.get("weights", {})), of_network, origin)
-    if "kept" in groups:
-        _check_shapes(_shapes(groups["kept"]), of_network, origin)
+    if "best_weights" in groups:
+        _check_shapes(_shapes(groups["best_weights"]), of_network, origin)
     if plain["carry"]:
         units = groups.get("carry.units", {})
         count = len(next(iter(units.values()), ()))
         _check_shapes(_shapes(units), {one.name: (count, *one.shape) for one in trainer.network.unit_layers}, origin)
         if any(value.shape[:1] != (count,) for value in groups.get("carry.memory", {}).values()):
             raise ValueError(f"the memory of the dynamics is not of {count} samples")
-    for weights in (groups[name] for name in ("kept", "weights") if name in groups):
+    for weights in (groups[name] for name in ("best_weights", "weights") if name in groups):
         trainer.network.load_state_dict(weights)
         outside = trainer.network.outside()
         if outside:
             raise ValueError(f"{', '.join(outside)}: values that the edge does not allow")
-    trainer.kept = groups.get("kept", {})
+    trainer.best_weights = groups.get("best_weights", {})
     state = _optimiser_state(trainer, checkpoint)
     trainer.optimiser.load_state_dict({**trainer.optimiser.state_dict(), "state": state})
     trainer.carry = State(groups.get("carry.units", {}), groups.get("carry.memory", {})) if plain["carry"] else None
     trainer.reports = checkpoint.reports
     trainer.best = None if plain["best"] is None else tuple(plain["best"])
     trainer.best_epoch = plain["best_epoch"]
-    _put_tally(trainer.tally, plain["tally"], groups["tally"])
+    _put_sums(trainer.sums, plain["sums"], groups["sums"])
 
 
 def _optimiser_state(trainer: Trainer, checkpoint: Checkpoint) -> dict[int, dict[str, Any]]:
@@ -132,21 +132,21 @@ def _optimiser_state(trainer: Trainer, checkpoint: Checkpoint) -> dict[int, dict
     return state
 
 
-def _put_tally(tally: Tally, plain: Mapping[str, Any], sums: dict[str, Tensor]) -> None:
-    """Put the sums of the epoch under way into `tally`."""
+def _put_sums(into: EpochSums, plain: Mapping[str, Any], sums: dict[str, Tensor]) -> None:
+    """Put the sums of the epoch under way into `into`."""
     wrong = [
         name
         for name, value in sums.items()
-        if value.ndim or (value.dtype != tally.right.dtype if name == "right" else not value.is_floating_point())
+        if value.ndim or (value.dtype != into.right.dtype if name == "right" else not value.is_floating_point())
     ]
     if wrong:
         raise ValueError(f"the sums {', '.join(wrong)} of the epoch have the wrong shape or type")
     if {f"meter/{name}" for name in plain["counts"]} != {*sums} - {"loss", "right"}:
         raise ValueError("the sums of the epoch and their counts do not belong together")
-    tally.done, tally.seconds = plain["done"], plain["seconds"]
-    tally.loss, tally.right = sums.pop("loss"), sums.pop("right")
-    tally.meter.counts = plain["counts"]
-    tally.meter.sums = {name.removeprefix("meter/"): value for name, value in sums.items()}
+    into.done, into.seconds = plain["done"], plain["seconds"]
+    into.loss, into.right = sums.pop("loss"), sums.pop("right")
+    into.meter.counts = plain["counts"]
+    into.meter.sums = {name.removeprefix("meter/"): value for name, value in sums.items()}
 
 
 def _first_moments(trainer: Trainer) -> dict[str, dict[str, Any]]:
@@ -167,7 +167,7 @@ def _form(moments: Mapping[str, Any]) -> dict[str, object]:
 
 def _sound(plain: Mapping[str, Any]) -> Mapping[str, Any]:
     """The plain values of a checkpoint, each checked: its type, its range, and that scores are finite."""
-    best, tally = plain["best"], plain["tally"]
+    best, sums = plain["best"], plain["sums"]
     wrong = [
         name
         for name, is_right in {
@@ -175,16 +175,16 @@ def _sound(plain: Mapping[str, Any]) -> Mapping[str, Any]:
             "best": best is None or (len(best) == 2 and all(map(is_number, best))),
             "best_epoch": is_whole(plain["best_epoch"]) and plain["best_epoch"] <= len(plain["reports"]),
             "carry": isinstance(plain["carry"], bool),
-            "done": is_whole(tally["done"]),
-            "seconds": is_number(tally["seconds"]) and tally["seconds"] >= 0,
-            "counts": all(map(is_whole, tally["counts"].values())),
+            "done": is_whole(sums["done"]),
+            "seconds": is_number(sums["seconds"]) and sums["seconds"] >= 0,
+            "counts": all(map(is_whole, sums["counts"].values())),
         }.items()
         if not is_right
     ]
     if wrong:
         raise ValueError(f"invalid values of {', '.join(wrong)}")
     scores = [{**report, "health": None} for report in plain["reports"]]
-    json.dumps([scores, best, tally["seconds"]], allow_nan=False)  # raises ValueError
+    json.dumps([scores, best, sums["seconds"]], allow_nan=False)  # raises ValueError
     return plain
 
 
@@ -225,7 +225,7 @@ class Checkpoints:
         Raises:
             RunError: the disk is full, say; the checkpoint before this one is intact.
         """
-        if not self._trainer.whole:
+        if not self._trainer.consistent:
             return
         identity = {"recipe": self._run.manifest["recipe"], "data": self._run.manifest["data"]["checksum"]}
         checkpoint = snapshot(self._trainer, identity)

@@ -30,7 +30,9 @@ def check_file(file: Path, what: str, origin: str) -> None:
     """Refuse a file that could not be written, or that would replace what is no plain file: a folder, a device.
 
     Args:
+        file: where it would be written.
         what: goes into it.
+        origin: where the error says that the path comes from, such as `--plot curves.png`.
 
     Raises:
         UsageError: so it is.

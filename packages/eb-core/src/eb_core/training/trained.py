@@ -14,16 +14,12 @@ from torch import Tensor
 
 from eb_core.data.arrays import tensor_of
 from eb_core.data.data import Data
-from eb_core.learning.backend import Backend, Closable, Session
-from eb_core.learning.rule import Rule
-from eb_core.network.network import Network
-from eb_core.physics.cost import Cost
-from eb_core.physics.energy import Energy
+from eb_core.learning.backend import Session
+from eb_core.learning.learner import Learner
 from eb_core.registry import Registry, SettingsLayer, UsageError, parse_recipe
 from eb_core.registry.commands import command
 from eb_core.registry.recipes import TRAINER, read_text
-from eb_core.settling.problem import Problem
-from eb_core.settling.relaxer import Relaxation, Relaxer
+from eb_core.settling.relaxer import Relaxation
 from eb_core.training.asked import data_of, path_of, registry_of
 from eb_core.training.build import make_network
 from eb_core.training.evaluation import Predictions, Score, predict_split
@@ -36,7 +32,7 @@ from eb_core.training.streams import stream
 
 
 @attrs.frozen(eq=False)
-class TrainedNet(Closable):
+class TrainedNet(Learner):
     """A network with the physics and dynamics it was trained with.
 
     It opens a session of its own when it first settles, and keeps it until `close` or the end of a `with` block; after
@@ -46,37 +42,18 @@ class TrainedNet(Closable):
     answer. Pass `generator` for independent draws.
     """
 
-    network: Network
-    energy: Energy
-    relaxer: Relaxer
-    backend: Backend
-    rule: Rule
-    cost: Cost
-    classes: int
-    seed: int = 0
-    _sessions: list[Session] = attrs.field(factory=list, init=False)
+    @classmethod
+    def of(cls, learner: Learner) -> "TrainedNet":
+        """What a learner has learnt, with a session of its own."""
+        return cls(*(getattr(learner, field.name) for field in attrs.fields(Learner) if field.init))
 
     @property
     def session(self) -> Session:
-        """The session that it settles with, opened now if there is none.
-
-        Raises:
-            UsageError, RunError: the backend cannot be opened.
-        """
-        if not self._sessions:
-            weight = next(self.network.parameters())
-            opened = self.backend.open(
-                self.network, self.energy, self.relaxer, device=weight.device, dtype=weight.dtype
-            )
-            self._sessions.append(opened)
-            opened.__enter__()
-            opened.upload_parameters()
-        return self._sessions[0]
-
-    def close(self) -> None:
-        """Give the device back."""
-        while self._sessions:
-            self._sessions.pop().__exit__(None, None, None)
+        is_new = not self._sessions
+        session = super().session
+        if is_new:
+            session.upload_parameters()
+        return session
 
     @torch.no_grad()
     def settle(self, x: Any, *, generator: torch.Generator | None = None) -> Relaxation:
@@ -86,10 +63,8 @@ class TrainedNet(Closable):
             UsageError: x is no array of finite real numbers, empty, or of another shape.
             RunError: it does not settle to a state that can be read.
         """
-        weight = next(self.network.parameters())
-        problem = Problem.free(self.network, self.energy, tensor_of(x, "x", "x").to(weight))
-        source = stream(self.seed, "settle", device=weight.device) if generator is None else generator
-        return self.rule.infer(self.session, problem, generator=source)
+        source = stream(self.seed, "settle", device=self.like.device) if generator is None else generator
+        return self.infer(tensor_of(x, "x", "x").to(self.like), generator=source)
 
     @torch.no_grad()
     def readout(self, x: Any, *, generator: torch.Generator | None = None) -> Tensor:
@@ -108,9 +83,7 @@ class TrainedNet(Closable):
     def predictions(self, data: Data, *, generator: torch.Generator | None = None) -> Predictions:
         """Labels, predicted classes and read-outs of that split; `to_npz` makes a file of them."""
         split = data_of(data, "data").test or data.train
-        return predict_split(
-            self.rule, self.session, self.cost, split, self.classes, seed=self.seed, generator=generator
-        )
+        return predict_split(self, split, generator=generator)
 
 
 def load_run(
@@ -122,6 +95,9 @@ def load_run(
         net.predict(x)
 
     Args:
+        path: the run directory.
+        registry: where components are looked up; default: all that is installed.
+        device: where the net is put, such as "cpu" or "cuda".
         trust: whoever made the directory may run code here: its recipe may name a class, `module:Class`.
 
     Raises:
@@ -161,6 +137,9 @@ def load_run_data(
     """The data that a run was trained on, loaded again and compared with the run's checksum.
 
     Args:
+        path: the run directory.
+        data_dir: folder with data files, searched before the places where the run found them.
+        registry: where components are looked up; default: all that is installed.
         trust: as for `load_run`.
 
     Raises:
@@ -183,6 +162,7 @@ def written_recipe(path: Path, trust: bool = False, typed: Sequence[str] = ("eb"
     """The recipe in a run directory.
 
     Args:
+        path: the run directory.
         trust: the user vouches for whoever made the directory.
         typed: what a user types before its name, for the advice.
 

@@ -11,30 +11,32 @@ import math
 import time
 from collections.abc import Iterator
 
+import attrs
 import torch
 from torch import Tensor
 
 from eb_core.data.data import Data
-from eb_core.learning.backend import Backend, Session
-from eb_core.learning.rule import GradientEstimate, Rule
+from eb_core.learning.backend import Session
+from eb_core.learning.fit import notices, require_fit
+from eb_core.learning.learner import Learner
+from eb_core.learning.rule import GradientEstimate
 from eb_core.learning.settled import weights_beyond
 from eb_core.network.network import Model, Network
-from eb_core.physics.cost import Cost
 from eb_core.physics.energy import Energy
-from eb_core.registry import Configuration, RunError, UsageError
+from eb_core.registry import Configuration, RunError
 from eb_core.registry.recipes import TRAINER
 from eb_core.registry.wording import told
 from eb_core.settling.state import State
 from eb_core.training.build import make_network
 from eb_core.training.diagnosis import Probe
-from eb_core.training.evaluation import Predictions, Score, evaluate_split, predict_split
+from eb_core.training.epoch_sums import EpochSums
+from eb_core.training.evaluation import Predictions, Score, predict_split
 from eb_core.training.finite import all_finite
 from eb_core.training.optimiser import apply_gradients, make_optimiser, schedule_rates
 from eb_core.training.report import EpochReport, Observer
 from eb_core.training.settings import TrainerSettings
 from eb_core.training.split import split_off
 from eb_core.training.streams import stream
-from eb_core.training.tally import Tally
 
 FINITE_CHECK_EVERY = 50
 """Batches between two looks at the loss; each one waits for the device."""
@@ -46,41 +48,41 @@ class Trainer:
     Where it stands is all in these attributes, which a checkpoint saves and restores:
 
     Attributes:
+        learner: the network with its parts, and the session that they settle in.
         network: the weights; after `fit`, those that model selection kept.
         optimiser: with its moments; its learning rates are a function of the epoch.
         carry: what the rule handed to the next batch.
         reports: one per finished epoch.
-        tally: sums of the epoch under way, and how many of its batches are done.
-        best, best_epoch, kept: merit, epoch and weights that model selection has chosen so far.
-        whole: whether all of this belongs to one moment between two batches, so that it can be saved.
+        sums: sums of the epoch under way, and how many of its batches are done.
+        best, best_epoch, best_weights: merit, epoch and weights that model selection has chosen so far.
+        notices: what the parts have to say of this training before it starts, each with its advice.
+        consistent: whether all of this belongs to one moment between two batches, so that it can be saved.
     """
 
     def __init__(self, configuration: Configuration, data: Data) -> None:
         self.settings: TrainerSettings = configuration[TRAINER]
         self.data = data
-        self.energy: Energy = configuration["energy"]
-        self.cost: Cost = configuration["cost"]
-        self.rule: Rule = configuration["rule"]
+        self._model: Model = configuration["model"]
+        self._shapes = data.input_shape, configuration["cost"].outputs(data.classes)
+        self._energy: Energy = configuration["energy"]
         self.device = torch.device(self.settings.device)
         self.dtype: torch.dtype = getattr(torch, self.settings.dtype)
-        self._model: Model = configuration["model"]
         self.network = self.fresh_network()
-        reason = self.rule.why_not_on(self.network, self.energy, self.cost)
-        if reason:
-            raise UsageError(f"this rule does not fit this network: {reason}", advice="change the rule or its options")
+        parts = {kind: configuration[kind] for kind in ("energy", "relaxer", "backend", "rule", "cost")}
+        self.learner = Learner(network=self.network, classes=data.classes, seed=self.settings.seed, **parts)
+        setup = attrs.evolve(self.learner.setup, model=self._model)
+        require_fit(setup)
+        self.notices = notices(setup)
         self.optimiser = make_optimiser(self.network, self.settings)
         self.train_split, self.validation_split = split_off(data.train, self.settings)
-        backend: Backend = configuration["backend"]
-        self.session: Session = backend.open(
-            self.network, self.energy, configuration["relaxer"], device=self.device, dtype=self.dtype
-        )
+        self.session: Session = self.learner.session
         self.reports: list[EpochReport] = []
         self.carry: State | None = None
         self.best: tuple[float, float] | None = None
         self.best_epoch = 0
-        self.kept: dict[str, Tensor] = {}
-        self.tally = self._new_tally()
-        self.whole = True
+        self.best_weights: dict[str, Tensor] = {}
+        self.sums = self._new_sums()
+        self.consistent = True
 
     def fit(self, *observers: Observer) -> None:
         """Train the epochs that are left, then put the selected weights into the network.
@@ -90,52 +92,45 @@ class Trainer:
         """
         for epoch in range(len(self.reports), self.settings.epochs):
             report = self._epoch(epoch, observers)
-            self.whole = False
+            self.consistent = False
             self.reports.append(report)
             self._select(report)
-            self.tally = self._new_tally()
-            self.whole = True
+            self.sums = self._new_sums()
+            self.consistent = True
             for observer in observers:
                 observer.epoch(report)
         self.take_selected()
 
     def take_selected(self) -> None:
         """Put the weights that model selection kept, if it did, into the network: the end of training."""
-        self.whole = False
-        if self.kept:
-            self.network.load_state_dict(self.kept)
+        self.consistent = False
+        if self.best_weights:
+            self.network.load_state_dict(self.best_weights)
             self.session.upload_parameters()
 
     def selected(self) -> dict[str, Tensor]:
         """The weights that model selection has kept; those of the network, where it keeps none."""
-        return self.kept or self.network.state_dict()
-
-    def notices(self) -> list[str]:
-        """What the physics and the dynamics say of this network before work starts, each with its advice."""
-        said = (self.energy.notices(self.network), self.session.relaxer.notices(self.network, self.energy))
-        return list(dict.fromkeys(notice for part in said for notice in part))
+        return self.best_weights or self.network.state_dict()
 
     def test(self) -> Predictions | None:
         """Predictions of the current weights on the test split, or None if there is none."""
         if self.data.test is None:
             return None
-        return predict_split(
-            self.rule, self.session, self.cost, self.data.test, self.data.classes, seed=self.settings.seed
-        )
+        return predict_split(self.learner, self.data.test)
 
     def _epoch(self, epoch: int, observers: tuple[Observer, ...]) -> EpochReport:
-        tally, total = self.tally, math.ceil(len(self.train_split) / self.settings.batch_size)
-        started = time.perf_counter() - tally.seconds
+        sums, total = self.sums, math.ceil(len(self.train_split) / self.settings.batch_size)
+        started = time.perf_counter() - sums.seconds
         schedule_rates(self.optimiser, self.settings, epoch)
         self.session.upload_parameters()
-        for index, (x, labels) in self._batches(epoch, tally.done):
+        for index, (x, labels) in self._batches(epoch, sums.done):
             estimate = self._estimate(x, labels, epoch, index)
-            self.whole = False
+            self.consistent = False
             self.carry = estimate.carry
-            tally.add(estimate, self.cost.predict(estimate.readout), labels)
+            sums.add(estimate, self.learner.cost.predict(estimate.readout), labels)
             apply_gradients(self.network, self.optimiser, estimate.gradients)
-            tally.seconds = time.perf_counter() - started
-            self.whole = True
+            sums.seconds = time.perf_counter() - started
+            self.consistent = True
             self.session.upload_parameters()
             if index % FINITE_CHECK_EVERY == 0 or index + 1 == total:
                 self._check_finite(estimate, epoch, index)
@@ -147,9 +142,9 @@ class Trainer:
         return EpochReport(
             epoch + 1,
             max(group["lr"] for group in self.optimiser.param_groups),
-            tally.score(len(self.train_split)),
+            sums.score(len(self.train_split)),
             validation,
-            tally.meter.read(),
+            sums.meter.read(),
             time.perf_counter() - started,
             self._advice(epoch),
         )
@@ -158,9 +153,8 @@ class Trainer:
         """The network with the weights that training begins with."""
         return make_network(
             self._model,
-            self.energy,
-            self.data.input_shape,
-            self.cost.outputs(self.data.classes),
+            self._energy,
+            *self._shapes,
             generator=stream(self.settings.seed, "init"),
             device=self.device,
             dtype=self.dtype,
@@ -175,23 +169,15 @@ class Trainer:
             return ()
         rows = torch.linspace(0, count - 1, min(16, max(4, count // 128)), dtype=torch.float64).long()
         few = self.train_split.take(rows)
-        probe = Probe(
-            self.rule,
-            self.session,
-            self.cost,
-            self.fresh_network,
-            few.x.to(device=self.device, dtype=self.dtype),
-            few.y.to(self.device),
-            self.data.classes,
-            self.settings.seed,
-        )
+        x, labels = few.x.to(device=self.device, dtype=self.dtype), few.y.to(self.device)
+        probe = Probe(self.learner, self.fresh_network, x, labels)
         try:
             return tuple(probe.advice())
         except Exception as error:  # noqa: BLE001 - parts of strangers are run in ways that training does not run them
             return (f"how well it learns could not be measured: {told(error)}",)
 
-    def _new_tally(self) -> Tally:
-        return Tally(self.network, self.energy, self.device)
+    def _new_sums(self) -> EpochSums:
+        return EpochSums(self.network, self._energy, self.device)
 
     def _batches(self, epoch: int, done: int) -> Iterator[tuple[int, tuple[Tensor, Tensor]]]:
         """The batches of an epoch after the first `done` ones, with their indices."""
@@ -206,10 +192,9 @@ class Trainer:
             yield index, (x, batch.y.to(self.device))
 
     def _estimate(self, x: Tensor, labels: Tensor, epoch: int, index: int) -> GradientEstimate:
-        target = self.cost.encode(labels, self.data.classes, self.energy, self.dtype)
         generator = stream(self.settings.seed, "settle", epoch + 1, index, self.device)
         try:
-            return self.rule.estimate(self.session, x, target, self.cost, carry=self.carry, generator=generator)
+            return self.learner.estimate(x, labels, carry=self.carry, generator=generator)
         except RunError as error:
             beyond = weights_beyond(self.network)
             if beyond is None:
@@ -221,7 +206,7 @@ class Trainer:
 
         In time before model selection could choose what they came from.
         """
-        if not all_finite([estimate.loss, self.tally.loss]):
+        if not all_finite([estimate.loss, self.sums.loss]):
             raise self._diverged("the loss is", epoch, index, weights_beyond(self.network))
         if not all_finite(estimate.gradients.values()):
             raise RunError(
@@ -239,16 +224,12 @@ class Trainer:
             f"{what} not finite in epoch {epoch + 1}, batch {index + 1}" + (f": {beyond}" if beyond else ""),
             origin="the training loop",
             advice="lower lr or the gain of the model"
-            + ("; the weights of the best epoch so far are kept" if self.kept else ""),
+            + ("; the weights of the best epoch so far are kept" if self.best_weights else ""),
         )
 
     def _validate(self) -> Score | None:
         split = self.validation_split
-        return (
-            evaluate_split(self.rule, self.session, self.cost, split, self.data.classes, seed=self.settings.seed)
-            if split
-            else None
-        )
+        return predict_split(self.learner, split).score() if split else None
 
     def _select(self, report: EpochReport) -> None:
         """Keep these weights if they are the best so far: higher accuracy, at equal accuracy lower loss."""
@@ -258,4 +239,4 @@ class Trainer:
         merit = (report.validation.accuracy, -report.validation.loss)
         if self.best is None or merit > self.best:
             self.best, self.best_epoch = merit, report.epoch
-            self.kept = {name: value.clone() for name, value in self.network.state_dict().items()}
+            self.best_weights = {name: value.clone() for name, value in self.network.state_dict().items()}

@@ -90,6 +90,8 @@ def side_by_side(
 
     Args:
         relaxers: made by `with_budget`, all with the same one.
+        problem: the phase to settle, free or nudged.
+        start: where every relaxation begins.
         repeats: timed relaxations of each.
         generator: makes the source of noise, the same for every relaxation.
         watch: told what is being done.

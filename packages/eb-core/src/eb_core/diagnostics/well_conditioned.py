@@ -15,15 +15,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from eb_core.diagnostics.nets import fitting_shapes
+from eb_core.diagnostics.problems import BATCH, free_problem
 from eb_core.learning.oracle import exact_gradient, mobility
 from eb_core.network.network import Model, Network
 from eb_core.physics.energy import Energy
 from eb_core.physics.squared_error import SquaredError
 from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
-from eb_core.settling.workspace import Workspace
-from eb_core.testing.nets import fitting_shapes
-from eb_core.testing.problems import BATCH, free_problem
+from eb_core.settling.view import View
 from eb_core.training.build import make_network
 
 Nets = Sequence[tuple[str, Problem]]
@@ -95,7 +95,7 @@ def room(problem: Problem) -> Tensor:
 @torch.no_grad()
 def _settled(problem: Problem, by_block: bool) -> State:
     """The end of block minimisation, or of projected gradient flow, from rest."""
-    work = Workspace(problem, problem.initial_state())
+    work = View(problem, problem.initial_state())
     for _ in range(BLOCK_SWEEPS if by_block else FLOW_STEPS):
         if by_block:
             for name in work.order():

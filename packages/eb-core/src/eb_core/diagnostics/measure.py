@@ -7,23 +7,26 @@ that the error shows. EP's theory (EBL Theorems 1-3): order 1 one-sided, order 2
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import attrs
 import torch
 from torch import Tensor
 
+from eb_core.diagnostics.problems import labels_of, random_state, residual_by_definition
+from eb_core.diagnostics.well_conditioned import Nets, nets
 from eb_core.learning.backend import Session
+from eb_core.learning.fit import misfit
 from eb_core.learning.oracle import ExactGradient, exact_gradient
 from eb_core.learning.rule import Rule
 from eb_core.learning.simulator import Simulator
 from eb_core.physics.cost import Cost
 from eb_core.physics.energy import Energy
 from eb_core.registry.options import evolve
+from eb_core.registry.setup import Setup
 from eb_core.settling.iterative import IterativeRelaxer
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxation, Relaxer
-from eb_core.testing.problems import labels_of, random_state, residual_by_definition
-from eb_core.testing.well_conditioned import Nets, nets
 
 BETAS = (1e-2, 1e-3, 1e-4)
 STATIONARY = 1e-9
@@ -50,8 +53,13 @@ def settle_amply(relaxer: Relaxer, problem: Problem) -> tuple[Relaxer, Relaxatio
     """The free state to 1e-12, and the dynamics with the budget and the tolerances that it needs for this.
 
     A slow dynamics gets twice the iterations again and again, as long as that takes a tenth off its residual.
-    Relaxers of other kinds are taken as they are.
+    Relaxers of other kinds are taken as they are. What was settled with the same weights is not settled again.
     """
+    return _settled(relaxer, problem, problem.network.version)
+
+
+@lru_cache(maxsize=128)
+def _settled(relaxer: Relaxer, problem: Problem, version: int) -> tuple[Relaxer, Relaxation]:
     if not isinstance(relaxer, IterativeRelaxer):
         return relaxer, relaxer.relax(problem, generator=_generator())
     budget, before = FIRST_BUDGET, math.inf
@@ -67,12 +75,12 @@ def settle_amply(relaxer: Relaxer, problem: Problem) -> tuple[Relaxer, Relaxatio
 def measure_relaxer(name: str, relaxer: Relaxer, energy: Energy, problems: Nets | None = None) -> list[Finding]:
     """Residual and stationarity after ample settling, and the energy along the way where theory promises descent."""
     subject = f"relaxer {name}"
-    reason = relaxer.misfit(energy)
+    reason = misfit(Setup(energy=energy, relaxer=relaxer))
     if reason:
         return [Finding(subject, "-", f"refused: {reason}", math.nan)]
     found = []
     for net, problem in nets(energy) if problems is None else problems:
-        unfit = relaxer.why_not_on(problem.network)
+        unfit = misfit(Setup(energy=energy, relaxer=relaxer, network=problem.network))
         if unfit:
             found.append(Finding(subject, net, f"refused: {unfit}", math.nan))
             continue
@@ -83,7 +91,7 @@ def measure_relaxer(name: str, relaxer: Relaxer, energy: Energy, problems: Nets 
         gap = abs(float(end.residual.max()) - stationary)
         found.append(_judged(subject, net, "residual it reports, error", gap, STATIONARY))
         found.append(Finding(subject, net, "iterations", float(end.steps.double().mean())))
-        if relaxer.monotone:
+        if relaxer.properties().descends:
             start = random_state(problem, seed=11)
             trace = relaxer.relax(problem, start, generator=_generator(), trace=True).trace
             if trace is not None:
@@ -100,12 +108,12 @@ def measure_rule(
     Where the free state is not stationary there is no exact gradient to compare with: that is then all it says.
     """
     subject = f"rule {name}"
-    reason = relaxer.misfit(energy) or rule.why_not(energy, cost) or _not_smooth(energy)
+    reason = misfit(Setup(energy=energy, relaxer=relaxer, rule=rule, cost=cost)) or _not_smooth(energy)
     if reason:
         return [Finding(subject, "-", f"refused: {reason}", math.nan)]
     found = []
     for net, problem in nets(energy) if problems is None else problems:
-        if relaxer.why_not_on(problem.network):
+        if misfit(Setup(energy=energy, relaxer=relaxer, network=problem.network)):
             continue
         settled, free = settle_amply(relaxer, problem)
         classes = problem.network.layers[problem.network.output].size

@@ -1,21 +1,18 @@
-"""Newton's linear algebra against dense solutions, and the fast paths against the plain ones."""
+"""Newton's linear algebra against dense solutions, and the gradient of what it settles."""
 
 import pytest
 import torch
 from torch import Tensor
 
-from eb_core import Dense, IterativeRelaxer, Network, Problem, State, UsageError, Workspace
+from eb_core import Dense, Network, Problem, State, UsageError, View
+from eb_core.diagnostics.problems import labels_of, nudged
 from eb_core.learning.oracle import exact_gradient
 from eb_core.physics.squared_error import SquaredError
-from eb_core.testing import all_phases, free_problem, random_state
-from eb_core.testing.problems import labels_of, nudged
+from eb_core.testing import free_problem, random_state
 from eb_dynamics_oim.energy import OscillatorEnergy
-from eb_dynamics_oim.euler import PhaseDynamics
-from eb_dynamics_oim.fused import FusedPhases
-from eb_dynamics_oim.fused_newton import FusedNewton
-from eb_dynamics_oim.heavy_ball import HeavyBall
-from eb_dynamics_oim.hessian import Hessian
+from eb_dynamics_oim.hessian import Groups, local
 from eb_dynamics_oim.newton import NewtonPhases
+from eb_dynamics_oim.pairs import Pairs
 from eb_dynamics_oim.schur import Blocks, solved
 
 ENERGY = OscillatorEnergy(sync=0.1)
@@ -34,24 +31,20 @@ def dense_hessian(problem: Problem, state: State, names: list[str], row: int) ->
     return torch.autograd.functional.hessian(objective, torch.cat([one[name].flatten() for name in names]))
 
 
-@torch.no_grad()
-def work_at(problem: Problem, seed: int = 0) -> Workspace:
-    return Workspace(problem, random_state(problem, seed))
-
-
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("beta", [0.0, 0.3, -0.3])
 def test_the_schur_step_solves_the_dense_system_of_the_autograd_hessian(shape: str, beta: float) -> None:
     problem = free_problem(ENERGY, shape)
     problem = nudged(problem, SquaredError(), beta) if beta else problem
-    work = work_at(problem)
-    plan = Hessian(work)
+    work = View(problem, random_state(problem))
+    groups = Groups(work)
     with torch.no_grad():
-        blocks, residual = plan.blocks()
-        step, dt = solved(blocks, torch.full((problem.batch,), 3.0, dtype=torch.float64))
-    names = [*plan.near, *plan.far]
+        looked = local(work)
+        step, dt = solved(groups.system(work, looked), torch.full((problem.batch,), 3.0, dtype=torch.float64))
+    names = [*groups.near, *groups.far]
     forces = torch.cat([work.force(name) for name in names], dim=1).detach()
-    torch.testing.assert_close(residual, forces.abs().amax(1))
+    own = torch.cat([looked[:, groups.columns[name]] for name in names], dim=1)
+    torch.testing.assert_close(own, forces)
     for row in range(problem.batch):
         matrix = dense_hessian(problem, work.state(), names, row)
         shifted = matrix + torch.eye(len(matrix), dtype=torch.float64) / dt[row]
@@ -61,6 +54,20 @@ def test_the_schur_step_solves_the_dense_system_of_the_autograd_hessian(shape: s
         if float(dt[row]) < 3.0:
             longer = matrix + torch.eye(len(matrix), dtype=torch.float64) / (2 * dt[row])
             assert float(torch.linalg.eigvalsh(longer)[0]) <= 1e-9
+
+
+@torch.no_grad()
+def test_a_layer_of_pairs_gives_the_step_of_the_blocks_that_are_written_out() -> None:
+    view = View(free_problem(ENERGY, "one hidden layer"), random_state(free_problem(ENERGY, "one hidden layer")))
+    groups, looked = Groups(view), local(view)
+    pairs = groups.system(view, looked)
+    assert isinstance(pairs, Pairs)
+    groups._pairs = None
+    blocks = groups.system(view, looked)
+    assert isinstance(blocks, Blocks)
+    dt = torch.logspace(-2, 1, view.batch, dtype=torch.float64)
+    for one, other in zip(solved(pairs, dt), solved(blocks, dt), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
 
 
 def test_dt_is_halved_only_where_the_matrix_is_not_positive_definite() -> None:
@@ -73,66 +80,6 @@ def test_dt_is_halved_only_where_the_matrix_is_not_positive_definite() -> None:
 def test_a_matrix_that_is_not_finite_ends_the_halving() -> None:
     blocks = Blocks(torch.ones(1, 2), torch.full((1, 2), torch.nan))
     assert float(solved(blocks, torch.ones(1))[1]) < 1e-8
-
-
-FUSED: list[tuple[IterativeRelaxer, type, int]] = [
-    (PhaseDynamics(steps=15, nudged_steps=15, tol=0.0), FusedPhases, 15),
-    (HeavyBall(steps=25, nudged_steps=25, tol=0.0), FusedPhases, 25),
-    (NewtonPhases(steps=8, nudged_steps=8, tol=0.0), FusedNewton, 8),
-]
-
-
-@pytest.mark.parametrize(("relaxer", "kind", "steps"), FUSED, ids=lambda value: repr(value)[:12])
-@torch.no_grad()
-def test_the_fast_path_is_the_plain_one_to_rounding_and_it_is_the_one_that_runs(
-    relaxer: IterativeRelaxer, kind: type, steps: int
-) -> None:
-    ran = 0
-    for where, problem in all_phases(ENERGY):
-        if relaxer.why_not_on(problem.network):
-            continue
-        start = random_state(problem, seed=2)
-        plain = relaxer.iterate(problem, start, steps)
-        work = Workspace(problem, start)
-        relaxer.sweeps(work, 4)
-        relaxer.sweeps(work, steps - 4)
-        ran += isinstance(work.plan, kind)
-        torch.testing.assert_close(relaxer.unrest(work), work.residual(), rtol=0, atol=1e-12, msg=where)
-        for name in start.units:
-            distance = ENERGY.domain(problem.network.layers[name]).distance(plain[name], work.units[name])
-            assert float(distance.max()) < 1e-10, where
-    assert ran == (5 if kind is FusedNewton else 15)
-
-
-@pytest.mark.parametrize("relaxer", [relaxer for relaxer, _, _ in FUSED], ids=lambda value: repr(value)[:12])
-@torch.no_grad()
-def test_frozen_samples_stay_and_memory_survives_a_smaller_batch_on_the_fast_path(relaxer: IterativeRelaxer) -> None:
-    problem = free_problem(ENERGY, "one hidden layer")
-    start = random_state(problem)
-    work = Workspace(problem, start)
-    relaxer.sweeps(work, 3)
-    frozen = torch.tensor([True, False] * 3)
-    work.freeze(frozen)
-    middle = work.state()
-    relaxer.sweeps(work, 3)
-    part = Workspace(problem, start)
-    relaxer.sweeps(part, 3)
-    part = part.select((~frozen).nonzero()[:, 0])
-    relaxer.sweeps(part, 3)
-    for name in start.units:
-        assert torch.equal(work.units[name][frozen], middle[name][frozen])
-        torch.testing.assert_close(work.units[name][~frozen], part.units[name], rtol=0, atol=1e-12)
-
-
-def test_noise_on_the_fast_path_is_the_noise_of_the_plain_one() -> None:
-    relaxer = PhaseDynamics(noise=0.2, steps=7, tol=0.0)
-    problem = free_problem(ENERGY, "three hidden layers")
-    start = random_state(problem)
-    fast = relaxer.relax(problem, start, generator=torch.Generator().manual_seed(3)).state
-    with torch.no_grad():
-        plain = relaxer.iterate(problem, start, 7, generator=torch.Generator().manual_seed(3))
-    for name in start.units:
-        torch.testing.assert_close(fast[name], plain[name], rtol=0, atol=1e-12)
 
 
 def test_newton_refuses_edges_that_it_cannot_write_out_and_names_what_can() -> None:

@@ -21,16 +21,18 @@ import attrs
 import torch
 from torch import Tensor
 
+from eb_core.diagnostics.measure import Finding, settle_amply
+from eb_core.diagnostics.problems import labels_of
+from eb_core.diagnostics.well_conditioned import Nets, nets
 from eb_core.learning.contrast import contrast
+from eb_core.learning.fit import misfit
 from eb_core.learning.oracle import exact_gradient
 from eb_core.physics.cost import Cost
 from eb_core.physics.energy import Energy
+from eb_core.registry.setup import Setup
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxer
 from eb_core.settling.state import State
-from eb_core.testing.measure import Finding, settle_amply
-from eb_core.testing.problems import labels_of
-from eb_core.testing.well_conditioned import Nets, nets
 
 BETA = 1e-4
 STRIDE, LAST = 3, 30
@@ -59,14 +61,14 @@ def measure_truncated(
     name: str, relaxer: Relaxer, energy: Energy, cost: Cost, problems: Nets | None = None
 ) -> tuple[list[Finding], list[Truncation]]:
     """The largest difference over k on each net, judged where the relaxer promises equality, and the curves."""
-    reason = relaxer.misfit(energy)
+    reason = misfit(Setup(energy=energy, relaxer=relaxer))
     if not reason and not energy.differentiable:
         return [], []
     if reason:
         return [Finding(f"relaxer {name}", "-", f"refused: {reason}", float("nan"))], []
     found, curves = [], []
     for net, problem in nets(energy) if problems is None else problems:
-        if relaxer.why_not_on(problem.network):
+        if misfit(Setup(energy=problem.energy, relaxer=relaxer, network=problem.network)):
             continue
         _, free = settle_amply(relaxer, problem)
         classes = problem.network.layers[problem.network.output].size
@@ -74,7 +76,7 @@ def measure_truncated(
         curve = _compare(f"relaxer {name}", net, relaxer, problem, free.state.detach(), cost, target)
         curves.append(curve)
         apart = max(curve.difference)
-        promised = relaxer.symmetric
+        promised = relaxer.properties().symmetric_response
         found.append(
             Finding(
                 curve.subject,

@@ -9,15 +9,17 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from eb_core.diagnostics.resistive import Resistive, ResistiveLateral
+from eb_core.learning.fit import misfit
 from eb_core.network.conv import Conv
 from eb_core.network.dense import Dense
 from eb_core.network.edge import Edge
 from eb_core.network.lateral import Lateral
 from eb_core.network.network import Network
 from eb_core.physics.energy import Energy
+from eb_core.registry.setup import Setup
 from eb_core.settling.coupling import coupling_norms
 from eb_core.settling.state import State
-from eb_core.testing.resistive import Resistive, ResistiveLateral
 
 DENSE: Mapping[str, tuple[Sequence[int], Sequence[tuple[int, int]]]] = MappingProxyType(
     {
@@ -39,7 +41,7 @@ STATES = 16
 
 def fitting_shapes(energy: Energy) -> list[str]:
     """Names of the wirings on which this physics can run."""
-    return [shape for shape in SHAPES if energy.why_not(_wired(shape)) is None]
+    return [shape for shape in SHAPES if misfit(Setup(energy=energy, network=_wired(shape))) is None]
 
 
 def random_network(energy: Energy, shape: str = "one hidden layer", seed: int = 0, coupling: float = 0.8) -> Network:
@@ -55,14 +57,14 @@ def random_network(energy: Energy, shape: str = "one hidden layer", seed: int = 
     generator = torch.Generator().manual_seed(seed)
     energy.init_(network, generator)
     with torch.no_grad():
-        for edge in network.wires:
+        for edge in network.edges.values():
             edge.weight.normal_(generator=generator).div_(edge.fan_in**0.5)
             if isinstance(edge, Resistive | ResistiveLateral):
                 edge.weight.abs_()
         network.project_()
         bends = [bend.max() for layer in network.unit_layers if (bend := network.curvature(layer.name)) is not None]
         norm = _largest_norm(network, generator) if shape in CONVOLUTIONAL else coupling_norm(network)
-        for edge in network.wires:
+        for edge in network.edges.values():
             if edge.pre != network.input or bends:
                 edge.weight.mul_(coupling / max(norm, *(float(bend) / 2 for bend in bends), 0.0))
         for bias in network.biases.values():
@@ -77,7 +79,7 @@ def coupling_norm(network: Network) -> float:
         start[layer.name] = total
         total += layer.size
     matrix = torch.zeros(total, total, dtype=torch.float64)
-    for edge in network.wires:
+    for edge in network.edges.values():
         if edge.pre != network.input:
             rows, columns = edge.weight.shape
             block = edge.weight.detach().double()

@@ -5,13 +5,15 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from eb_core.diagnostics.nets import fitting_shapes, random_network
+from eb_core.learning.fit import misfit
 from eb_core.physics.cost import Cost
 from eb_core.physics.cross_entropy import CrossEntropy
 from eb_core.physics.energy import Energy
 from eb_core.physics.squared_error import SquaredError
+from eb_core.registry.setup import Setup
 from eb_core.settling.problem import Problem, output_curvature
 from eb_core.settling.state import State
-from eb_core.testing.nets import fitting_shapes, random_network
 
 BATCH = 6
 
@@ -43,11 +45,11 @@ def all_phases(energy: Energy, seed: int = 0) -> Iterator[tuple[str, Problem]]:
         yield f"{shape}, free", free
         low = -min(0.3, 0.5 * output_curvature(free.network, energy))
         costs: list[Cost] = [SquaredError(), CrossEntropy()]
-        for cost in (cost for cost in costs if cost.why_not(energy) is None):
+        for cost in (cost for cost in costs if misfit(Setup(energy=energy, cost=cost)) is None):
             for beta in (0.3, low):
                 yield f"{shape}, {type(cost).__name__} nudge {beta:+g}", nudged(free, cost, beta)
         steep = CrossEntropy(temperature=0.25)
-        if steep.why_not(energy) is None:
+        if misfit(Setup(energy=energy, cost=steep)) is None:
             yield f"{shape}, a cost of large curvature", nudged(free, steep, 0.3)
         strengths = torch.linspace(low, 0.3, free.batch, dtype=torch.float64)
         yield f"{shape}, a nudge for each sample", nudged(free, SquaredError(), strengths)

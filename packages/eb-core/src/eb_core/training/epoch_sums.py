@@ -10,7 +10,7 @@ from eb_core.training.evaluation import Score
 from eb_core.training.health import HealthMeter
 
 
-class Tally:
+class EpochSums:
     """Sums over the batches of an epoch that are done; they stay on the device until `score` reads them.
 
     Attributes:

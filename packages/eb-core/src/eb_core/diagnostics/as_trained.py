@@ -12,17 +12,18 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from eb_core.diagnostics.measure import Finding, settle_amply
+from eb_core.diagnostics.problems import labels_of
+from eb_core.diagnostics.well_conditioned import Nets, nets
+from eb_core.learning.fit import misfit
 from eb_core.learning.rule import Rule
 from eb_core.learning.simulator import Simulator
 from eb_core.physics.cost import Cost
 from eb_core.physics.energy import Energy
 from eb_core.registry.options import evolve
+from eb_core.registry.setup import Setup
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxer
-from eb_core.testing.measure import Finding, settle_amply
-from eb_core.testing.problems import labels_of
-from eb_core.testing.verdict import require
-from eb_core.testing.well_conditioned import Nets, nets
 from eb_core.training.diagnosis import FAITHFUL
 
 BETAS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
@@ -38,12 +39,17 @@ def measure_as_trained(
 
     Args:
         subject: what is judged, such as `rule p-ep with hopfield on hopfield`.
+        rule: taken at its own beta and, where units have a derivative, at `BETAS`.
+        relaxer: the dynamics, with the budgets and tolerances that it trains with.
+        energy: physics of the nets.
+        cost: C, whose gradient is estimated.
+        problems: pairs (name of the net, free problem); default: every wiring that fits the energy.
     """
-    if relaxer.misfit(energy) or rule.why_not(energy, cost):
+    if misfit(Setup(energy=energy, relaxer=relaxer, rule=rule, cost=cost)):
         return []
     found = []
     for net, problem in nets(energy) if problems is None else problems:
-        if relaxer.why_not_on(problem.network):
+        if misfit(Setup(energy=energy, relaxer=relaxer, network=problem.network)):
             continue
         cosines = dict(_cosines(rule, relaxer, problem, cost))
         worst = min(cosines.values(), key=lambda value: -math.inf if math.isnan(value) else value)
@@ -54,21 +60,6 @@ def measure_as_trained(
             if beta is not None
         ]
     return found
-
-
-def check_as_trained(rule: Rule, relaxer: Relaxer, energy: Energy, cost: Cost) -> int:
-    """Check a rule and a dynamics at the options they are given; returns the number of nets.
-
-    Raises:
-        ConformanceError: the estimate is not the gradient that settling to the end gives.
-    """
-    judged = [one for one in measure_as_trained("", rule, relaxer, energy, cost) if one.holds is not None]
-    for one in judged:
-        promise = (
-            f"{rule} with {relaxer}, worst cosine of beta 0.1 to 1e-5 with the converged estimate: {one.value:.3f}"
-        )
-        require(bool(one.holds), promise, one.net)
-    return len(judged)
 
 
 def _cosines(rule: Rule, relaxer: Relaxer, problem: Problem, cost: Cost) -> Iterator[tuple[float | None, float]]:
@@ -82,7 +73,7 @@ def _cosines(rule: Rule, relaxer: Relaxer, problem: Problem, cost: Cost) -> Iter
         (None,) if own is None else sorted({own, *(BETAS if problem.energy.differentiable else ())}, reverse=True)
     ):
         asked = rule if beta in (None, own) else evolve(rule, beta=beta)
-        if asked.why_not(problem.energy, cost) is None:
+        if misfit(Setup(energy=problem.energy, rule=asked, cost=cost)) is None:
             estimate, converged = (_estimate(asked, dynamics, problem, cost) for dynamics in (relaxer, settled))
             vanishes = float(converged.norm()) <= VANISHED
             yield beta, 1.0 if vanishes else float(torch.cosine_similarity(estimate, converged, dim=0))
