@@ -7,6 +7,7 @@ relaxer after the other in every repeat, so that a load on the machine falls on 
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import attrs
 import torch
@@ -14,11 +15,15 @@ from torch import Tensor
 
 from eb_core.registry import UsageError
 from eb_core.registry.options import evolve, fields
+from eb_core.settling.buffers import Buffers
+from eb_core.settling.iterative import IterativeRelaxer
 from eb_core.settling.problem import Problem
-from eb_core.settling.relaxer import Relaxer
+from eb_core.settling.relaxer import Relaxation, Relaxer
 from eb_core.settling.state import State
 
 TOLERANCES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+WARM = 3
+"""Relaxations before the first that is timed."""
 ELSEWHERE = 1e-2
 """A sample further than this from the best state is said to be in another minimum, or not there yet."""
 
@@ -104,12 +109,16 @@ def side_by_side(
         residual = end.residual.unsqueeze(0) if end.trace is None else end.trace.residual
         traced[name] = (end.state, energy, residual)
     seconds: dict[str, list[float]] = {name: [] for name in relaxers}
+    settle = {name: _as_in_a_session(relaxer) for name, relaxer in relaxers.items()}
+    for relax in settle.values():
+        for _ in range(WARM):
+            relax(problem, start, generator=generator())
     for repeat in range(repeats):
-        for name, relaxer in relaxers.items():
+        for name, relax in settle.items():
             watch(f"{name}: seconds, repeat {repeat + 1} of {repeats}")
             source = generator()
             started = time.perf_counter()
-            relaxer.relax(problem, start, generator=source)
+            relax(problem, start, generator=source)
             seconds[name].append(time.perf_counter() - started)
     winner = torch.stack([energy[-1].nan_to_num(nan=torch.inf) for _, energy, _ in traced.values()]).argmin(0)
     best = _pick([state for state, _, _ in traced.values()], winner)
@@ -117,6 +126,11 @@ def side_by_side(
         Way(name, state, energy, residual, statistics.median(seconds[name]), _distance(problem, state, best))
         for name, (state, energy, residual) in traced.items()
     ]
+
+
+def _as_in_a_session(relaxer: Relaxer) -> Callable[..., Relaxation]:
+    """`relax` with buffers that are kept, as a session that trains has them."""
+    return partial(relaxer.relax, buffers=Buffers()) if isinstance(relaxer, IterativeRelaxer) else relaxer.relax
 
 
 def _pick(states: list[State], winner: Tensor) -> State:
