@@ -75,9 +75,6 @@ def train(
     >>> result.test.accuracy > 0.85
     True
 
-    What the physics or the dynamics has to say before it starts, and options that do nothing with the others, are
-    issued as warnings, each a `Notice`.
-
     Args:
         model: a name, `{"name": …, option: value}`, or an instance; left out, it comes from the recipe.
         energy: likewise.
@@ -96,8 +93,8 @@ def train(
         trust: whoever wrote the .toml files may run code here: they may name a class, `module:Class`.
         trainer: options of `TrainerSettings`, such as `epochs=5, lr=1e-3`.
 
-    What the physics or the dynamics has to say before it starts, options that do nothing, and what epochs advise, are
-    issued as warnings of the class `Notice`.
+    What the parts have to say before it starts, options that do nothing, and what epochs advise, are issued as warnings
+    of the class `Notice`, and told to observers that have a method `notice(text)`.
 
     Raises:
         UsageError: with everything that is wrong about the settings or the data.
