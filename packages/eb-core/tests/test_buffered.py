@@ -1,9 +1,10 @@
 """Steps in buffers, noted once and repeated, end where recorded ones end; what cannot be noted is run as it is."""
 
 import gc
+import warnings
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import pytest
@@ -375,6 +376,43 @@ def test_what_turns_out_different_is_run_as_it_stands() -> None:
     view.run(step, 4)
     assert not view._repeatable
     same(view.state(), Descent().iterate(problem, random_state(problem), 9))
+
+
+class Late(Descent):
+    """A step, and a measure, that count in Python and change after a few calls."""
+
+    calls: ClassVar[int] = 0
+
+    def _factor(self) -> float:
+        type(self).calls += 1
+        return 1.0 if type(self).calls < 9 else 0.5
+
+
+@configurable
+class LateStep(Late):
+    def step(self, view: View) -> None:
+        factor = self._factor()
+        for name in view.order():
+            view.write(name, view.project(name, view.units[name] + factor * 0.1 * view.force(name)))
+
+
+@configurable
+class LateMeasure(Late):
+    def measure(self, view: View) -> Tensor:
+        return view.residual() + 1.0 / self._factor()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", [LateStep, LateMeasure])
+def test_a_change_that_comes_late_is_found_late_and_said(kind: type[Late]) -> None:
+    problem = free_problem(Springs(), FLAT)
+    relaxer = kind(steps=400, tol=1e-300, check_every=1)
+    kind.calls = 0
+    buffers = Buffers()
+    with pytest.warns(RuntimeWarning, match=f"{kind.__name__}.* is not what it was 64 iterations ago"):
+        relaxer.relax(problem, random_state(problem), buffers=buffers)
+    with warnings.catch_warnings(action="error"):
+        relaxer.relax(problem, random_state(problem), buffers=buffers)
 
 
 @torch.no_grad()

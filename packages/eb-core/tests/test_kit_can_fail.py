@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from foreign_physics import Amplitudes, Descent, Phases, Springs
+from foreign_physics import Amplitudes, Descent, Momentum, Phases, Springs
 from torch import Tensor
 
 from eb_core import Conv, Dense, Layer, State, View, configurable
@@ -84,6 +84,18 @@ def test_a_dynamics_that_looks_at_the_neighbours_in_the_batch_is_found() -> None
                 view.write(layer, view.minimized(layer) + 1e-3 * view.units[layer].mean(0))
 
     with pytest.raises(ConformanceError, match="iterations of it alone"):
+        check_relaxer(Wrong(steps=3), Springs())
+
+
+def test_a_dynamics_that_changes_the_memory_of_its_start_is_found() -> None:
+    @configurable
+    class Wrong(Momentum):
+        def step(self, view: View) -> None:
+            for value in view.memory.values():
+                value.mul_(0.9)
+            super().step(view)
+
+    with pytest.raises(ConformanceError, match=r"the memory velocity.hidden1 of the start state is left alone"):
         check_relaxer(Wrong(steps=3), Springs())
 
 

@@ -5,7 +5,8 @@ that all layers may be computed before any is written. After a few iterations th
 repeated. Layers of one channel lie samples innermost in memory: products of a wide and a narrow layer are then faster.
 
 A step sees the phase through the view alone. One that reads `view.problem` or `view.prepared`, whose tensors are those
-of one batch, is run as it stands. What was noted is proved twice, in two phases, against the step as it stands.
+of one batch, is run as it stands. What was noted is compared with the step as it stands in two phases, and now and then
+ever after.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from eb_core.settling.constants import Constants
 from eb_core.settling.matrices import Matrices
-from eb_core.settling.noted import Key, Look, Name, Noted, agree, begin
+from eb_core.settling.noted import Key, Look, Name, Noted, agree
 from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
 from eb_core.settling.tape import Tape
@@ -28,8 +29,6 @@ Step = Callable[[View], None]
 
 ONCE = 40
 """Iterations of a view that serves one phase, or a part of one, before one is noted: fewer are not worth it."""
-PROOFS = 2
-"""Phases in which a noted iteration is compared with the step as it stands."""
 
 
 class BufferedView(View):
@@ -99,8 +98,8 @@ class BufferedView(View):
         self.memory = dict(first.memory)
         self._take()
         self._forget_derived()
-        self._tapes = {key: noted for key, noted in self._tapes.items() if begin(noted)}
-        self._looks = {key: look for key, look in self._looks.items() if begin(look)}
+        self._tapes = {key: noted for key, noted in self._tapes.items() if noted.begin()}
+        self._looks = {key: look for key, look in self._looks.items() if look.begin()}
 
     @property
     def like(self) -> Tensor:
@@ -230,7 +229,8 @@ class BufferedView(View):
         noted, last = None, None
         while count:
             noted = self._tapes.get(last.end if last else self._key()) if self._repeatable else None
-            if noted is not None and (noted.proofs >= PROOFS or noted.proved_in == self._phases):
+            if noted is not None and not noted.is_due(self._phases):
+                noted.uses += 1
                 for call in noted.calls:
                     call()
                 last = noted
@@ -273,7 +273,9 @@ class BufferedView(View):
             tape.close()
             self._forget_derived()
             self._at_rest = set(at_rest)
-            self._tapes[key] = Noted(tape.prologue, tape.guards, tape.calls, self._key(), at_rest)
+            self._tapes[key] = Noted(
+                prologue=tape.prologue, guards=tape.guards, calls=tape.calls, end=self._key(), at_rest=at_rest
+            )
 
     def _as_it_stands(self, step: Step) -> None:
         self._steps = True
@@ -300,8 +302,9 @@ class BufferedView(View):
         self._as_it_stands(step)
         same = self._key() == noted.end and all(agree(ends[name], value) for name, value in self._shown())
         if same:
-            noted.proofs, noted.proved_in = noted.proofs + 1, self._phases
+            noted.passed(self._phases)
         else:
+            noted.failed(step)
             self._repeatable = False
             self._forget_tapes()
 
@@ -312,11 +315,14 @@ class BufferedView(View):
         if look is not None:
             for call in look.calls:
                 call()
-            if look.proofs < PROOFS and look.proved_in != self._phases:
+            look.uses += 1
+            if look.is_due(self._phases):
                 self._codes.clear()
                 expected = function(self)
-                look.proofs, look.proved_in = look.proofs + 1, self._phases
-                if not agree(look.result, expected):
+                if agree(look.result, expected):
+                    look.passed(self._phases)
+                else:
+                    look.failed(function)
                     self._lookable = False
                     self._looks.clear()
                 return expected
@@ -334,7 +340,7 @@ class BufferedView(View):
         if tape.fixed:
             tape.close(result)
             self._codes.clear()
-            self._looks[key] = Look(tape.prologue, tape.guards, tape.calls, result)
+            self._looks[key] = Look(prologue=tape.prologue, guards=tape.guards, calls=tape.calls, result=result)
         return result
 
     def state(self) -> State:

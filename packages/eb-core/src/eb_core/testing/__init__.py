@@ -10,6 +10,7 @@ Built-in components get no exemption: the suite's own tests run these checks ove
 
 from eb_core.diagnostics.nets import coupling_norm, random_network
 from eb_core.diagnostics.problems import all_phases, free_problem, random_state, residual_by_definition
+from eb_core.learning.fit import misfit
 from eb_core.testing.build_checks import check_dataset, check_model
 from eb_core.testing.cost_checks import check_cost
 from eb_core.testing.edge_checks import check_edge
@@ -32,6 +33,7 @@ __all__ = [
     "check_settles",
     "coupling_norm",
     "free_problem",
+    "misfit",
     "random_network",
     "random_state",
     "residual_by_definition",

@@ -21,10 +21,11 @@ def check_relaxer(relaxer: Relaxer, energy: Energy) -> int:
 
     * sample b of `relax` equals `iterate` for the number of steps that `relax` reports for it, alone in a batch; with
       noise, which is drawn for a batch, in the same batch;
-    * so it does where a session settles several batches one after the other (`Buffers`);
+    * a batch settles in the buffers of a session, after others, as it does alone: its step, noted and repeated, is
+      the step, and keeps nothing of a batch (`Buffers`);
     * energy and residual are those of the state that comes back, `converged` follows from the tolerance;
     * clamped units keep their values, states lie in their domains, dtype and shapes are kept;
-    * `start` and the parameters are not changed, nothing draws from a global generator;
+    * the states it starts from, and their memory, are not changed, and nothing draws from a global generator;
     * `iterate` is differentiable in the input.
 
     Raises:
@@ -43,6 +44,7 @@ def check_relaxer(relaxer: Relaxer, energy: Energy) -> int:
             relaxation = relaxer.relax(problem, start, generator=source)
         noisy = not torch.equal(source.get_state(), _generator().get_state())
         _unchanged(start, kept, where)
+        _check_goes_on(relaxer, problem, relaxation.state, where)
         _check_report(problem, relaxation, where)
         _check_samples(relaxer, problem, start, relaxation, noisy, where)
         _check_buffers(relaxer, problem, where)
@@ -88,6 +90,16 @@ def _generator() -> torch.Generator:
 def _unchanged(state: State, kept: State, where: str) -> None:
     for name, value in state.units.items():
         require(torch.equal(value, kept[name]), f"the start state of {name} is left alone", where)
+    require(state.memory.keys() == kept.memory.keys(), "the memory of the start state keeps its names", where)
+    for name, value in state.memory.items():
+        require(torch.equal(value, kept.memory[name]), f"the memory {name} of the start state is left alone", where)
+
+
+def _check_goes_on(relaxer: Relaxer, problem: Problem, settled: State, where: str) -> None:
+    """Two more iterations of a state with memory change neither."""
+    kept = settled.map(torch.clone)
+    relaxer.iterate(problem, settled, 2, generator=_generator())
+    _unchanged(settled, kept, where)
 
 
 def _check_report(problem: Problem, relaxation: Relaxation, where: str) -> None:
@@ -126,7 +138,7 @@ def _check_samples(
 
 
 def _check_buffers(relaxer: Relaxer, problem: Problem, where: str) -> None:
-    """Settle three batches in the buffers of one session: the last is as if it had been the first."""
+    """Settle three batches in the buffers of one session: the last is as if it had been alone."""
     if not isinstance(relaxer, IterativeRelaxer):
         return
     buffers, rows = Buffers(), torch.arange(problem.batch)
@@ -137,7 +149,10 @@ def _check_buffers(relaxer: Relaxer, problem: Problem, where: str) -> None:
     alone = relaxer.relax(batch, start, generator=_generator())
     for layer in problem.network.unit_layers:
         distance = problem.energy.domain(layer).distance(ended.state[layer.name], alone.state[layer.name]).max()
-        promise = f"a batch settles as it would without the one before: {layer.name} off by {distance:.1e}"
+        promise = (
+            f"a batch settles in the buffers of a session as it does alone (a step keeps nothing of a batch and counts "
+            f"nothing in Python): {layer.name} off by {distance:.1e}"
+        )
         require(float(distance) <= 1e-9, promise, where)
 
 
