@@ -284,7 +284,7 @@ def test_backprop_in_the_feed_forward_net_leaves_lateral_edges_out() -> None:
 
 
 def test_a_beta_that_conductances_do_not_allow_is_refused_before_training(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="does not fit model .*: beta = -5 leaves the output a curvature"):
+    with pytest.raises(UsageError, match=r"does not fit model .*: beta = -5 leaves the output a curvature"):
         eb.train(_Circuit(), energy=Voltages(), relaxer="hopfield", rule={"name": "c-ep", "beta": 5.0}, out=tmp_path)
     assert not list(tmp_path.iterdir())
 

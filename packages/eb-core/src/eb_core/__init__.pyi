@@ -1,4 +1,5 @@
-from .learning.backend import Backend as Backend, Session as Session
+from .learning.backend import Backend as Backend
+from .learning.session import Session as Session
 from .learning.contrast import contrast as contrast
 from .learning.rule import GradientEstimate as GradientEstimate, Rule as Rule
 from .registry.catalog import Registry as Registry

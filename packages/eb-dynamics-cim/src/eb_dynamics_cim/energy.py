@@ -24,6 +24,8 @@ _BOX = Box(0.0, 1.0)
 class CimEnergy(Energy):
     """E = sum (1 - p) x^2 / 2 + x^4 / 4 - couplings - biases; u = x in [0, 1] in every layer, off/on = 0/1."""
 
+    unit = "amplitude"
+
     pump: float = option(
         default=0.0, help="gain p of a unit; below 1 it decays alone, above 1 it has two wells", unit="threshold", ge=0
     )

@@ -29,6 +29,8 @@ _LINE = Line()
 class HopfieldEnergy(Energy):
     """E = sum 1/2 |s|^2 - couplings - biases; u = s, read-out s, off/on = 0/1 (-1/1 at outputs boxed to [-1, 1])."""
 
+    unit = "quadratic"
+
     activation: Literal["hard-sigmoid", "relu", "hard-tanh"] = option(
         default="hard-sigmoid", help="of hidden units, which live in [0, 1], in [0, inf) or in [-1, 1]"
     )

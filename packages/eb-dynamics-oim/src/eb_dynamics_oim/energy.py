@@ -33,6 +33,8 @@ class OscillatorEnergy(Energy):
     all oscillators. S > 0 pulls phases to 0 and pi, S < 0 to +-pi/2.
     """
 
+    unit = "phase"
+
     sync: float = option(
         default=0.0, help="synchronisation field S: -S/2 cos 2 phi in every unit", unit="coupling", ge=-1e6, le=1e6
     )

@@ -40,6 +40,8 @@ class TruncatedBackprop(Rule):
     """
 
     phases = ("free",)
+    settles = 1
+    differentiates = True
 
     steps: int = option(default=15, help="iterations T that are differentiated", unit="iterations", ge=1)
 
@@ -75,6 +77,8 @@ class RecurrentBackprop(Rule):
     """
 
     phases = ("free",)
+    settles = 1
+    differentiates = True
 
     steps: int = option(default=15, help="terms T of the series", unit="iterations", ge=1)
     dt: float = option(default=1.0, help="step of f(s) = P(s - dt dE/ds); below 1 for stiff energies", gt=0)
@@ -127,6 +131,8 @@ class Backprop(Rule):
     """
 
     phases = ()
+    settles = 0
+    differentiates = True
 
     def infer(
         self,

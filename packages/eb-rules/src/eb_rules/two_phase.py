@@ -81,7 +81,7 @@ class TwoPhase(Rule):
         weight = 1 / (high - low)
         readout = problem.readout(free.state)
         return GradientEstimate(
-            contrast(problem, [(weight, upper.state), (-weight, lower.state)]),
+            contrast(problem, [*_weighted(weight, upper), *_weighted(-weight, lower)]),
             cost.value(readout, target),
             readout,
             {"free": free, "minus" if low else "zero": lower, "plus" if high else "zero": upper},
@@ -99,3 +99,8 @@ class TwoPhase(Rule):
             return [session.settle(phase, free, generator=generator) for phase in phases]
         both = session.settle(Problem.stack(phases), State.cat([free] * len(phases)), generator=generator)
         return both.split(phases)
+
+
+def _weighted(weight: float, relaxation: Relaxation) -> list[tuple[float, State]]:
+    """The states of a phase with their weights: a device may have read several."""
+    return [(weight / len(relaxation.states), state) for state in relaxation.states]

@@ -73,10 +73,11 @@ class TrainingView:
         late = [share for share in (health.unconverged, health.nudged_unconverged) if share]
         note = f"  {max(late):.0%} unsettled" if late and max(late) >= 0.005 else ""
         nudged = "   -" if health.nudged_steps is None else f"{health.nudged_steps:4.1f}"
+        free = "-" if health.steps is None else f"{health.steps:.1f}"
         saturated = "   -" if health.saturated is None else f"{health.saturated:4.0%}"
         line = (
             f"{report.epoch:5d}   {_score(report.train)}   {_score(report.validation):>23}   "
-            f"{health.steps:10.1f} / {nudged} steps   {saturated:>7}   {report.seconds:7.1f}"
+            f"{free:>10} / {nudged} steps   {saturated:>7}   {report.seconds:7.1f}"
         )
         self._console.print(styled("{}[yellow]{}[/]", line, note))
         for advice in self._advice.of(report):

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from eb_core.diagnostics.problems import labels_of, random_state, residual_by_definition
 from eb_core.diagnostics.well_conditioned import Nets, nets
-from eb_core.learning.backend import Session
 from eb_core.learning.fit import misfit
 from eb_core.learning.oracle import ExactGradient, exact_gradient
 from eb_core.learning.rule import Rule
+from eb_core.learning.session import Session
 from eb_core.learning.simulator import Simulator
 from eb_core.physics.cost import Cost
 from eb_core.physics.energy import Energy
@@ -90,7 +90,8 @@ def measure_relaxer(name: str, relaxer: Relaxer, energy: Energy, problems: Nets 
         found.append(_judged(subject, net, f"residual by {way}", stationary, STATIONARY))
         gap = abs(float(end.residual.max()) - stationary)
         found.append(_judged(subject, net, "residual it reports, error", gap, STATIONARY))
-        found.append(Finding(subject, net, "iterations", float(end.steps.double().mean())))
+        if end.steps is not None:
+            found.append(Finding(subject, net, "iterations", float(end.steps.double().mean())))
         if relaxer.properties().descends:
             start = random_state(problem, seed=11)
             trace = relaxer.relax(problem, start, generator=_generator(), trace=True).trace

@@ -7,8 +7,9 @@ import attrs
 import torch
 from torch import Tensor
 
-from eb_core.learning.backend import Backend, Closable, Session
+from eb_core.learning.backend import Backend
 from eb_core.learning.rule import GradientEstimate, Rule
+from eb_core.learning.session import Closable, Session
 from eb_core.network.network import Network
 from eb_core.physics.cost import Cost
 from eb_core.physics.energy import Energy
@@ -100,4 +101,12 @@ class Learner(Closable):
         generator: torch.Generator | None = None,
     ) -> GradientEstimate:
         """The rule's estimate of the gradient on a batch: x (B, *input shape), labels (B,)."""
-        return self.rule.estimate(self.session, x, self.target(labels), self.cost, carry=carry, generator=generator)
+        session, target = self.session, self.target(labels)
+        most = session.largest_batch or len(x)
+        parts = []
+        for first in range(0, len(x), most):
+            rows = slice(first, first + most)
+            own = carry if most >= len(x) or carry is None else carry.select(rows)
+            part = self.rule.estimate(session, x[rows], target[rows], self.cost, carry=own, generator=generator)
+            parts.append(part)
+        return GradientEstimate.join(parts)

@@ -89,7 +89,9 @@ def _wrong_form(relaxation: Any, problem: Problem) -> str | None:
         if not isinstance(s, Tensor) or s.shape != shape or s.dtype != x.dtype or s.device != x.device:
             return f"layer '{layer.name}' came back as {_form(s)}, expected is {x.dtype} of shape {shape} on {x.device}"
     steps, converged = relaxation.steps, relaxation.converged
-    if not isinstance(steps, Tensor) or steps.shape != (batch,) or steps.dtype.is_floating_point:
+    if steps is not None and (
+        not isinstance(steps, Tensor) or steps.shape != (batch,) or steps.dtype.is_floating_point
+    ):
         return f"its steps came back as {_form(steps)}, expected are whole numbers of shape ({batch},)"
     if converged is not None and (
         not isinstance(converged, Tensor) or converged.shape != (batch,) or converged.dtype != torch.bool

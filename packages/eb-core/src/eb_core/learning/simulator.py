@@ -12,7 +12,8 @@ from typing import Any, Literal
 import attrs
 import torch
 
-from eb_core.learning.backend import Backend, Session
+from eb_core.learning.backend import Backend
+from eb_core.learning.session import Session
 from eb_core.network.network import Network
 from eb_core.physics.energy import Energy
 from eb_core.registry import configurable, option
@@ -94,7 +95,8 @@ class MixedSession(SimulatorSession):
             units = {name: problem.apply_clamp(name, walls[name].project(s)) for name, s in state.units.items()}
             return attrs.evolve(found, state=State(units, state.memory))  # bfloat16 rounds walls, too
         last = self._relax(fine, problem, state, generator)
-        return attrs.evolve(last, steps=found.steps + last.steps)
+        both = [part.steps for part in (found, last) if part.steps is not None]
+        return attrs.evolve(last, steps=torch.stack(both).sum(0))
 
 
 @configurable

@@ -30,6 +30,13 @@ class Dense(Edge):
     def as_matrix(self) -> Tensor:
         return self.matrix()
 
+    @torch.no_grad()
+    def take_matrix_(self, matrix: Tensor) -> bool:
+        own = "weight" in self._parameters and self.weight.shape == matrix.shape
+        if own:
+            self.weight.copy_(matrix)
+        return own
+
     def drive(self, u_pre: Tensor, plus: Tensor | None = None) -> Tensor:
         return _product(u_pre, self.matrix().t(), plus, self.post_shape)
 

@@ -58,6 +58,10 @@ class Edge(nn.Module, ABC):
         """
         return None
 
+    def take_matrix_(self, matrix: Tensor) -> bool:
+        """Put the parameters, in place, to values of which `as_matrix` makes `matrix`; whether it can."""
+        return False
+
     @property
     def version(self) -> int:
         """A number that grows with every change of the edge's parameters in place."""

@@ -30,6 +30,8 @@ class Energy(ABC):
     """
 
     channels: int = 1
+    unit: ClassVar[str] = ""
+    """What a unit is, in a word that devices use, too: quadratic, phase, amplitude; empty where no device has it."""
     minimizes_exactly: ClassVar[bool] = False
     """Whether `minimize_unit` is the exact minimum: a unit just put there is then known to have no residual."""
     gain: float = 1.0

@@ -67,11 +67,16 @@ class SettingsLayer:
 
 @attrs.frozen
 class Section:
-    """One resolved part of a run: its component, all its options with origins, and the instance."""
+    """One resolved part of a run: its component, all its options with origins, and the instance.
+
+    Args:
+        is_chosen: False for what follows from another part, and is not written down.
+    """
 
     name: str
     values: Values
     instance: Any
+    is_chosen: bool = True
 
     def written(self) -> dict[str, Any]:
         """The section as TOML values: every option, so that a later change of a default cannot matter."""
@@ -103,7 +108,7 @@ class Configuration:
 
     def table(self) -> dict[str, dict[str, Any]]:
         """Everything as plain values, by section."""
-        return {kind: section.written() for kind, section in self.sections.items()}
+        return {kind: section.written() for kind, section in self.sections.items() if section.is_chosen}
 
     def to_toml(self) -> str:
         """A recipe file that reproduces this run."""

@@ -154,15 +154,20 @@ class Problem:
         first = problems[0]
         for layer in first.network.unit_layers:
             first.constant_field(layer)
+        drives = {layer: (version, join([drive] * len(problems))) for layer, (version, drive) in first._drives.items()}
+        return attrs.evolve(Problem.join(problems), drives=drives)
+
+    @staticmethod
+    def join(problems: Sequence["Problem"]) -> "Problem":
+        """Phases of several batches as one batch; all must have been derived in the same way."""
+        first = problems[0]
         return attrs.evolve(
             first,
             x=torch.cat([problem.x for problem in problems]),
             clamps={layer: Clamp.stack([problem.clamps[layer] for problem in problems]) for layer in first.clamps},
             nudge=Nudge.stack([problem.nudge for problem in problems if problem.nudge]) if first.nudge else None,
             scale=None if first.scale is None else torch.cat([one.scale for one in problems if one.scale is not None]),
-            drives={
-                layer: (version, join([drive] * len(problems))) for layer, (version, drive) in first._drives.items()
-            },
+            drives={},
         )
 
     @property

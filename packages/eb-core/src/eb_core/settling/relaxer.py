@@ -32,17 +32,20 @@ class Relaxation:
     Args:
         problem: what was settled.
         state: units and memory at the end.
-        steps: iterations of each sample, (B,) int64.
+        steps: iterations of each sample, (B,) int64; None where nobody counts them, on a device.
         converged: residual <= tolerance (B,) bool, None if no tolerance was asked for.
         trace: the way there, if asked for.
+        reads: several states of each sample, where a device that is not certain was asked several times; `state` is
+            their mean.
         energy, residual: known already, (B,) each.
     """
 
     problem: Problem
     state: State
-    steps: Tensor
+    steps: Tensor | None
     converged: Tensor | None = None
     trace: Trace | None = None
+    reads: tuple[State, ...] = ()
     _energy: Tensor | None = None
     _residual: Tensor | None = None
     _measured: list[tuple[Tensor, Tensor]] = attrs.field(factory=list, init=False)
@@ -51,6 +54,11 @@ class Relaxation:
     @_version.default
     def _version_now(self) -> int:
         return self.problem.network.version
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """Every state that was read: a gradient averages over them, as a mean of products is no product of means."""
+        return self.reads or (self.state,)
 
     @property
     def energy(self) -> Tensor:
@@ -73,6 +81,20 @@ class Relaxation:
             self._measured.append(View(self.problem, self.state).measure())
         return self._measured[0]
 
+    @staticmethod
+    def join(parts: Sequence["Relaxation"]) -> "Relaxation":
+        """Relaxations of several batches as that of one; a trace is left behind."""
+        first = parts[0]
+        steps = [part.steps for part in parts if part.steps is not None]
+        converged = [part.converged for part in parts if part.converged is not None]
+        return Relaxation(
+            Problem.join([part.problem for part in parts]),
+            State.cat([part.state for part in parts]),
+            torch.cat(steps) if len(steps) == len(parts) else None,
+            torch.cat(converged) if len(converged) == len(parts) else None,
+            reads=tuple(State.cat([part.reads[k] for part in parts]) for k in range(len(first.reads))),
+        )
+
     def split(self, problems: Sequence[Problem]) -> list["Relaxation"]:
         """What `Problem.stack(problems)` settled to, one relaxation for each of them; a trace is left behind."""
         parts, first = [], 0
@@ -81,10 +103,11 @@ class Relaxation:
             first += problem.batch
             parts.append(
                 Relaxation(
-                    problem,
+                    attrs.evolve(problem, network=self.problem.network),
                     self.state.select(rows),
-                    self.steps[rows],
+                    None if self.steps is None else self.steps[rows],
                     None if self.converged is None else self.converged[rows],
+                    reads=tuple(read.select(rows) for read in self.reads),
                     energy=None if self._energy is None else self._energy[rows],
                     residual=None if self._residual is None else self._residual[rows],
                 )

@@ -116,7 +116,8 @@ def _check_report(problem: Problem, relaxation: Relaxation, where: str) -> None:
             require(torch.equal(projected, value), f"{layer.name} stays in its domain", where)
     with torch.no_grad():
         require_close(relaxation.energy, problem.total_energy(state), "energy is E of the state", where)
-    require(tuple(relaxation.steps.shape) == (problem.batch,), "steps has one number for each sample", where)
+    counted = relaxation.steps is not None and tuple(relaxation.steps.shape) == (problem.batch,)
+    require(counted, "steps has one number for each sample", where)
     if relaxation.residual is not None:
         expected = residual_by_definition(problem, state)
         require_close(relaxation.residual, expected, "residual is that of the state", where)
@@ -127,7 +128,7 @@ def _check_samples(
 ) -> None:
     for row in range(0, problem.batch, 2):  # every other one: the check that takes longest
         rows = torch.arange(problem.batch) if noisy else torch.tensor([row])
-        steps = int(relaxation.steps[row])
+        steps = int(relaxation.steps[row])  # type: ignore[index]
         again = relaxer.iterate(problem.select(rows), start.select(rows), steps, generator=_generator()).detach()
         for layer in problem.network.unit_layers:
             states = relaxation.state[layer.name][row], again[layer.name][row if noisy else 0]

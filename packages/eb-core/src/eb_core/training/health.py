@@ -15,7 +15,7 @@ from eb_core.settling.relaxer import Relaxation
 
 @attrs.frozen
 class Health:
-    """Means over the samples of an epoch; None where a figure has no meaning (no tolerance, no walls).
+    """Means over the samples of an epoch; None where a figure has no meaning (no tolerance, no walls, no iterations).
 
     Args:
         unconverged: share of samples whose free phase missed the tolerance.
@@ -27,7 +27,7 @@ class Health:
 
     unconverged: float | None
     nudged_unconverged: float | None
-    steps: float
+    steps: float | None
     nudged_steps: float | None
     saturated: float | None
     energy: float
@@ -65,7 +65,8 @@ class HealthMeter:
                 self._add("saturated", walls)
 
     def _phase(self, prefix: str, relaxation: Relaxation) -> None:
-        self._add(f"{prefix}steps", relaxation.steps)
+        if relaxation.steps is not None:
+            self._add(f"{prefix}steps", relaxation.steps)
         if relaxation.converged is not None:
             self._add(f"{prefix}unconverged", ~relaxation.converged)
 
@@ -75,7 +76,7 @@ class HealthMeter:
         return Health(
             means.get("unconverged"),
             means.get("nudged_unconverged"),
-            means["steps"],
+            means.get("steps"),
             means.get("nudged_steps"),
             means.get("saturated"),
             means["energy"],

@@ -6,8 +6,9 @@ import attrs
 import torch
 
 from eb_core.data.data import Dataset
+from eb_core.device.dynamics import OnDevice
 from eb_core.learning.fit import OTHERS, refusals
-from eb_core.registry import Configuration, Fault, Registry, SettingsLayer, UsageError, resolve_layers
+from eb_core.registry import Configuration, Fault, Registry, Section, SettingsLayer, UsageError, resolve_layers
 from eb_core.registry.recipes import SECTIONS, TRAINER
 from eb_core.registry.setup import Setup
 from eb_core.registry.wording import shown, told
@@ -25,6 +26,7 @@ def configure(registry: Registry, layers: Sequence[SettingsLayer], kinds: Sequen
         PluginError: a plugin that is needed cannot be used.
     """
     configuration, faults = resolve_layers(registry, layers, kinds)
+    configuration = _with_own_dynamics(configuration, layers, faults)
     faults += _misfits(configuration)
     faults += [] if faults else _misfits_of_network(configuration)
     if TRAINER in configuration.sections:
@@ -32,6 +34,23 @@ def configure(registry: Registry, layers: Sequence[SettingsLayer], kinds: Sequen
     if faults:
         raise UsageError(*faults)
     return attrs.evolve(configuration, notes=(*configuration.notes, *idle_notes(configuration, layers)))
+
+
+def _with_own_dynamics(
+    configuration: Configuration, layers: Sequence[SettingsLayer], faults: list[Fault]
+) -> Configuration:
+    """The configuration with the device in place of a relaxer, where the backend settles by a dynamics of its own."""
+    backend = configuration.sections.get("backend")
+    if backend is None or backend.instance is None or not backend.instance.own_dynamics:
+        return configuration
+    asked = [layer for layer in layers if not layer.is_recipe]
+    origins = [origin for layer in asked for _, origin in layer.sections.get("relaxer", {}).values()]
+    origins += ["relaxer=" for layer in asked if "relaxer" in layer.instances]
+    if origins:
+        what = f"backend '{backend.name}' settles by itself, and a relaxer would do nothing"
+        faults.append(Fault(what, origins[0], "leave the relaxer out, or choose another backend"))
+    section = Section(backend.name, {}, OnDevice(), is_chosen=False)
+    return attrs.evolve(configuration, sections={**configuration.sections, "relaxer": section})
 
 
 def _misfits(configuration: Configuration) -> list[Fault]:

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from eb_core.data.arrays import tensor_of
 from eb_core.data.data import Data
-from eb_core.learning.backend import Session
 from eb_core.learning.learner import Learner
+from eb_core.learning.session import Session
 from eb_core.registry import Registry, SettingsLayer, UsageError, parse_recipe
 from eb_core.registry.commands import command
 from eb_core.registry.recipes import TRAINER, read_text

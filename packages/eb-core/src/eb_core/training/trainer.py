@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from eb_core.data.data import Data
-from eb_core.learning.backend import Session
 from eb_core.learning.fit import notices, require_fit
 from eb_core.learning.learner import Learner
 from eb_core.learning.rule import GradientEstimate
+from eb_core.learning.session import Session
 from eb_core.learning.settled import weights_beyond
 from eb_core.network.network import Model, Network
 from eb_core.physics.energy import Energy

@@ -1,0 +1,298 @@
+"""The session of a device: what every author would have to write, once.
+
+It programs when weights have changed, cuts a batch to what the device takes, starts each phase where the device can,
+repeats what failed for a moment, opens anew what was lost, checks what comes back, and counts.
+"""
+
+import copy
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import attrs
+import numpy as np
+import tenacity
+import torch
+
+from eb_core.device.contract import Array, Couplings, Device, Drive, Programmed, Readout, TransientError
+from eb_core.device.host import Child, Host, InProcess, LostError
+from eb_core.device.phases import Translation
+from eb_core.device.usage import Usage
+from eb_core.learning.session import Session
+from eb_core.network.network import Network
+from eb_core.physics.domain import Circle
+from eb_core.physics.energy import Energy
+from eb_core.registry import RunError
+from eb_core.settling.problem import Problem
+from eb_core.settling.relaxer import Relaxation, Relaxer
+from eb_core.settling.state import State
+
+if TYPE_CHECKING:
+    from eb_core.device.backend import DeviceBackend
+
+Start = Literal["reset", "last"] | Array
+
+
+class DeviceSession(Session):
+    """A device that is open, programmed with the weights of one network.
+
+    Attributes:
+        placement: which unit of the device each unit of the network is.
+        programmed: the network with the weights that the device holds, as far as it says them.
+        counts: what it was used for.
+        calibration: the figures of its last calibration.
+
+    Args:
+        connect: makes the device in this process, for one that is a simulation; default: what the backend connects.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        energy: Energy,
+        relaxer: Relaxer,
+        backend: "DeviceBackend",
+        connect: Callable[[], Device] | None = None,
+    ) -> None:
+        super().__init__(network, energy, relaxer)
+        self._make = connect
+        self.backend, self.capabilities = backend, backend.capabilities()
+        self.placement = backend.compile(network, energy)
+        self._translation = Translation(self.placement, energy)
+        self.supports_stacked_phases = self.capabilities.stacks_phases
+        self.largest_batch = self.capabilities.max_batch
+        self.programmed = copy.deepcopy(network)
+        self.counts = Usage()
+        self.calibration: Mapping[str, float] = {}
+        self._version: int | None = None
+        self._stands_at: State | None = None
+        self._origins: tuple[State, Drive] | None = None
+        self._host: Host | None = None
+        try:
+            self._connect()
+        except LostError as error:
+            raise RunError(
+                f"{self.settler}: {error}", origin="--backend", advice="is it on, and is it free?"
+            ) from error
+
+    @property
+    def settler(self) -> str:
+        return type(self.backend).__name__ + (f" {self.capabilities.serial}" if self.capabilities.serial else "")
+
+    @property
+    def usage(self) -> Mapping[str, float]:
+        return self.counts.figures()
+
+    def _connect(self) -> None:
+        self._version, self._stands_at, self._origins = None, None, None
+        if self._make is None and self.backend.isolated:
+            self._host = Child(self.backend)
+        else:
+            self._host = InProcess(self._make or self.backend.connect)
+        self.calibration = dict(self._call("calibrate") or {})
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        """A method of the device, again after a transient error.
+
+        Raises:
+            LostError: it failed.
+        """
+        host = self._host
+        assert host is not None, "a session that is closed settles nothing"
+
+        def count(_: tenacity.RetryCallState) -> None:
+            self.counts.retries += 1
+
+        again = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(TransientError),
+            stop=tenacity.stop_after_attempt(self.backend.retries + 1),
+            wait=tenacity.wait_exponential(multiplier=0.01, max=1.0),
+            before_sleep=count,
+            reraise=True,
+        )
+        try:
+            return again(host.call, method, *arguments, deadline=self.backend.deadline)
+        except LostError:
+            raise
+        except TransientError as error:
+            raise LostError(f"{method}: {error}, {self.backend.retries + 1} times in a row") from error
+
+    def _persistently(self, action: Callable[[], Any], phase: str) -> Any:
+        """`action`, a second time on a device opened anew where it was lost."""
+        try:
+            return action()
+        except LostError as first:
+            try:
+                self.counts.reopened += 1
+                if self._host is not None:
+                    self._host.close()
+                self._connect()
+                return action()
+            except LostError as second:
+                again = "" if str(second) == str(first) else f"; and opened anew, {second}"
+                raise RunError(
+                    f"{self.settler}, {phase} phase: {first}{again}",
+                    origin="the device",
+                    advice="mend or restart it; a training that keeps a run directory goes on from its checkpoint",
+                ) from second
+
+    @torch.no_grad()
+    def _program(self) -> None:
+        """Send the weights, if they have changed."""
+        if self._version == self.network.version and self.capabilities.programs_per == "update":
+            return
+        couplings, clipped = self.placement.program(self.network, self.energy)
+        started = time.perf_counter()
+        programmed = self._call("program", couplings)
+        told = getattr(programmed, "seconds", None)
+        self._count(told or self.capabilities.program_seconds or time.perf_counter() - started)
+        self.counts.programs += 1
+        self._stands_at, self._origins = None, None
+        if self._version == self.network.version:
+            return
+        programmed = self._sound(programmed, couplings)
+        self.counts.clipped += clipped + programmed.clipped
+        self._keep(couplings, programmed)
+        self._version = self.network.version
+
+    def _sound(self, programmed: Any, couplings: Couplings) -> Programmed:
+        """What was programmed, as the device says it, checked."""
+        if programmed is None:
+            return Programmed()
+        shapes = [block.values.shape for block in (*couplings.blocks, *couplings.inputs)]
+        if not isinstance(programmed, Programmed):
+            raise RunError(
+                f"{self.settler}: program returned a {type(programmed).__name__}, expected is Programmed or None"
+            )
+        if programmed.effective is not None:
+            given = [np.shape(values) for values in programmed.effective]
+            finite = all(np.all(np.isfinite(values)) for values in programmed.effective)
+            if given != shapes or not finite:
+                what = f"shapes {given}, expected are {shapes}" if given != shapes else "numbers that are not finite"
+                raise RunError(f"{self.settler}: the effective couplings came back with {what}")
+        return programmed
+
+    def _keep(self, couplings: Couplings, programmed: Programmed) -> None:
+        """Weights as they were programmed, in `programmed`, and without shadow weights in the network itself."""
+        self.programmed.load_state_dict(self.network.state_dict())
+        blocks = (*couplings.blocks, *couplings.inputs)
+        effective = programmed.effective or tuple(block.values for block in blocks)
+        for block, values in zip(blocks, effective, strict=True):
+            for network in (self.programmed,) if self.backend.shadow else (self.programmed, self.network):
+                edge = network.edges[block.name]
+                weight = next(edge.parameters())
+                edge.take_matrix_(torch.as_tensor(np.asarray(values)).to(weight))
+
+    def _count(self, seconds: float) -> None:
+        self.counts.seconds += seconds
+        if self.capabilities.watts is not None:
+            self.counts.joules += self.capabilities.watts * seconds
+
+    def settle(
+        self, problem: Problem, start: State | None = None, *, generator: torch.Generator | None = None
+    ) -> Relaxation:
+        most = self.largest_batch or problem.batch
+        if problem.batch <= most:
+            return self._settle(problem, start)
+        parts = []
+        for first in range(0, problem.batch, most):
+            rows = torch.arange(first, min(first + most, problem.batch), device=problem.x.device)
+            parts.append(self._settle(problem.select(rows), None if start is None else start.select(rows)))
+        reads = [State.cat([part.states[k] for part in parts]) for k in range(self.backend.reads)]
+        settled = [part.converged for part in parts if part.converged is not None]
+        return self._relaxation(problem, reads, torch.cat(settled) if len(settled) == len(parts) else None)
+
+    def _settle(self, problem: Problem, start: State | None) -> Relaxation:
+        """One phase of a batch that the device takes at once."""
+
+        def action() -> tuple[list[State], Drive, Any]:
+            self._program()
+            drive, clipped = self._translation.drive(problem, start)
+            self.counts.clipped += clipped
+            drive = attrs.evolve(drive, start=self._start(problem, start))
+            states: list[State] = []
+            settled = None
+            while len(states) < self.backend.reads:
+                readout = self._once(attrs.evolve(drive, reads=self.backend.reads - len(states)))
+                states += self._translation.states(readout, problem, self.settler)
+                settled = readout.settled
+            return states[: self.backend.reads], drive, settled
+
+        states, drive, settled = self._persistently(action, problem.phase)
+        converged = None if settled is None else torch.as_tensor(np.asarray(settled, dtype=bool)).to(problem.x.device)
+        relaxation = self._relaxation(problem, states, converged)
+        self._check_alive(relaxation, drive)
+        self._stands_at = relaxation.state
+        if problem.phase == "free":
+            self._origins = relaxation.state, drive
+        return relaxation
+
+    def _relaxation(self, problem: Problem, reads: list[State], converged: torch.Tensor | None) -> Relaxation:
+        held = attrs.evolve(problem, network=self.programmed, drives={})
+        state = reads[0] if len(reads) == 1 else self._mean(reads)
+        return Relaxation(held, state, None, converged, reads=tuple(reads) if len(reads) > 1 else ())
+
+    def _mean(self, reads: list[State]) -> State:
+        """Mean of several reads, of angles that of their directions."""
+        units = {}
+        for layer in self.network.unit_layers:
+            values, domain = torch.stack([read[layer.name] for read in reads]), self.energy.domain(layer)
+            is_angle = isinstance(domain, Circle)
+            mean = torch.atan2(values.sin().mean(0), values.cos().mean(0)) if is_angle else values.mean(0)
+            units[layer.name] = domain.project(mean)
+        return State(units)
+
+    def _once(self, drive: Drive) -> Readout:
+        started = time.perf_counter()
+        readout: Readout = self._call("settle", drive, self.backend.deadline)
+        self.counts.settles += drive.reads
+        self.counts.samples += drive.reads * drive.batch
+        said = self.capabilities.seconds_of(drive.batch)
+        taken = time.perf_counter() - started if said is None else said * drive.reads
+        told = getattr(readout, "seconds", None)
+        self._count(taken if told is None else float(told))
+        return readout
+
+    def _start(self, problem: Problem, start: State | None) -> Start:
+        """Where the device begins: at the state asked for, or as near to it as it can."""
+        can = self.capabilities.starts
+        if start is None:
+            return "reset" if "reset" in can else self._written(problem, problem.initial_state())
+        if "last" in can and start is self._stands_at:
+            return "last"
+        if "write" in can:
+            return self._written(problem, start)
+        if "last" in can and self._origins is not None and start is self._origins[0]:
+            self._once(self._origins[1])  # back to where the free phase ended, as nothing else leads there
+            return "last"
+        return "reset" if "reset" in can else "last"
+
+    def _written(self, problem: Problem, start: State) -> Start:
+        return self._translation.written(problem, start) if "write" in self.capabilities.starts else "last"
+
+    def _check_alive(self, relaxation: Relaxation, drive: Drive) -> None:
+        """Refuse a state in which every unit of every sample has one and the same value, whatever drives it."""
+        if relaxation.problem.batch < 2 or drive.held is not None or not np.ptp(drive.field, axis=0).any():
+            return
+        ends = [value.aminmax() for value in relaxation.state.units.values()]
+        low, high = min(float(end.min) for end in ends), max(float(end.max) for end in ends)
+        if low == high:
+            raise RunError(
+                f"{self.settler}, {drive.phase} phase: all units of all {drive.batch} samples came back as {low:g},"
+                " whatever drives them: the device is dead",
+                origin="the device",
+                advice="is it on, and connected? eb check --backend NAME tries it",
+            )
+
+    def state(self) -> bytes | None:
+        state: bytes | None = self._persistently(lambda: self._call("state"), "no")
+        return state
+
+    def restore(self, state: bytes) -> None:
+        self._persistently(lambda: self._call("restore", state), "no")
+
+    def close(self) -> None:
+        host, self._host = self._host, None
+        unclosed = host.close() if host is not None else None
+        if unclosed is not None:
+            raise RunError(f"{self.settler}: {unclosed}", origin="the device")
