@@ -8,6 +8,8 @@ imports the module of the backend and no torch.
 import os
 import subprocess
 import sys
+import threading
+import time
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -158,6 +160,7 @@ class Child(Host):
 def serve(descriptor: int) -> None:
     """The child: connect the device of the backend that comes first, then do what is asked until nobody asks."""
     os.dup2(2, 1)  # what a driver prints is no result of the command
+    threading.Thread(target=_outlive, args=(os.getppid(),), daemon=True).start()
     with Connection(descriptor) as connection:
         try:
             device = connection.recv().connect()
@@ -169,6 +172,14 @@ def serve(descriptor: int) -> None:
             _serve(connection, device)
         except (EOFError, OSError):
             device.close()  # the parent is gone
+
+
+def _outlive(parent: int) -> None:
+    """End this process after its parent, even if the device hangs; one that does not is closed first."""
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    time.sleep(CLOSING)
+    os._exit(1)
 
 
 def _serve(connection: Connection, device: Device) -> None:
