@@ -25,8 +25,10 @@ from eb_core.device import (
 class Board(Device):
     """Quadratic units in [0, 1], the last `outputs` of them on the line, by damped sweeps of all units at once."""
 
+    on_the_line: Any
+
     def __init__(self, outputs: int = 2, sweeps: int = 80) -> None:
-        self.outputs, self.sweeps = outputs, sweeps
+        self.on_the_line, self.sweeps = slice(-outputs, None), sweeps
         self.couplings = np.zeros((0, 0))
         self.s = np.zeros((0, 0))
 
@@ -35,15 +37,14 @@ class Board(Device):
         return None
 
     def settle(self, drive: Drive, deadline: float) -> Readout:
-        size = drive.field.shape[1]
         start = drive.start
         if isinstance(start, str):
             s = np.zeros_like(drive.field) if start == "reset" or self.s.shape != drive.field.shape else self.s
         else:
             s = start
         bend = 1.0 if drive.curvature is None else 1.0 + drive.curvature
-        highest = np.where(np.arange(size) < size - self.outputs, 1.0, np.inf)
-        lowest = np.where(np.arange(size) < size - self.outputs, 0.0, -np.inf)
+        lowest, highest = np.zeros(drive.field.shape[1]), np.ones(drive.field.shape[1])
+        lowest[self.on_the_line], highest[self.on_the_line] = -np.inf, np.inf
         for _ in range(self.sweeps):
             aim = np.clip((s @ self.couplings + drive.field) / bend, lowest, highest)
             s = s + 0.5 * (aim - s)

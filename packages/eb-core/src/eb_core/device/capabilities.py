@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import attrs
 import tomli
 
 from eb_core.registry import UsageError, configurable, fields, option
@@ -145,7 +146,7 @@ def parse_capabilities(values: Mapping[str, Any], origin: str) -> Capabilities:
     said = {key: (one, origin) for key, one in values.items()}
     capabilities, _, faults = structure(Capabilities, said, "the capabilities")
     if capabilities is None:
-        raise UsageError(*faults)
+        raise UsageError(*(attrs.evolve(fault, origin=origin) for fault in faults))
     return capabilities
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from eb_core.learning.rule import Rule
 from eb_core.registry import Diagnostic, Setup, notice, refuse
 
 if TYPE_CHECKING:
@@ -17,15 +18,15 @@ def misfits(backend: "DeviceBackend", setup: Setup) -> Iterator[Diagnostic]:
     capabilities = backend.capabilities()
     if setup.energy is not None and setup.energy.unit != capabilities.unit:
         needed = f"'{setup.energy.unit}'" if setup.energy.unit else "of a kind that its energy does not name"
-        yield refuse(f"units are {needed}, and those of the device are '{capabilities.unit}'")
+        yield refuse(f"units are {needed}, and those of the device are '{capabilities.unit}'", "energy")
     yield from _of_rule(capabilities, setup)
     if setup.network is not None and setup.energy is not None:
         placement = backend.compile(setup.network, setup.energy)
-        yield from map(refuse, placement.faults)
+        yield from (refuse(fault, "model") for fault in placement.faults)
         if placement.faults:
             return
         if placement.is_lossy and not backend.allow_lossy:
-            yield refuse(f"{placement.losses[0]}: lower the gain of the model, or say --allow-lossy")
+            yield refuse(f"{placement.losses[0]}: lower the gain of the model, or say --allow-lossy", "model")
         if setup.with_notices and placement.losses:
             yield notice(f"the device loses: {'; '.join(placement.losses)}")
 
@@ -35,16 +36,22 @@ def _of_rule(capabilities: "Capabilities", setup: Setup) -> Iterator[Diagnostic]
     if rule is None:
         return
     if rule.differentiates:
-        yield refuse("the rule differentiates through a simulation, and a device settles by itself: use c-ep or p-ep")
+        yield refuse(
+            "the rule differentiates through a simulation, and a device settles by itself: use c-ep or p-ep", "rule"
+        )
         return
-    if "clamped" in rule.phases and "nudged" not in rule.phases and capabilities.clamp == "none":
-        yield refuse("the rule clamps the output, and the device clamps nothing: use c-ep or p-ep, which nudge")
-    if "nudged" in rule.phases and "clamped" not in rule.phases:
+    said = type(rule).phases is not Rule.phases  # one that does not say its phases may settle any
+    if said and "clamped" in rule.phases and capabilities.clamp == "none":
+        yield refuse("the rule clamps the output, and the device clamps nothing: use c-ep or p-ep, which nudge", "rule")
+    if "nudged" in rule.phases:
         if capabilities.nudge == "none":
-            yield refuse("the rule nudges the output, and the device has no nudge")
+            yield refuse("the rule nudges the output, and the device has no nudge", "rule")
         if capabilities.nudge == "quadratic" and cost is not None and cost.quadratic(torch.zeros(1, 1)) is None:
             yield refuse(
-                "the cost is not quadratic in the read-out, and the device nudges by beta (y - r): use squared-error"
+                "the cost is not quadratic in the read-out, and the device nudges by beta (y - r): use squared-error",
+                "cost",
             )
     if getattr(rule, "warm_start", False) and "write" not in capabilities.starts:
-        yield refuse("warm_start begins a phase at a state of the batch before, and the device cannot be set to one")
+        yield refuse(
+            "warm_start begins a phase at a state of the batch before, and the device cannot be set to one", "rule"
+        )

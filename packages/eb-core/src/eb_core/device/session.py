@@ -23,6 +23,7 @@ from eb_core.network.network import Network
 from eb_core.physics.domain import Circle
 from eb_core.physics.energy import Energy
 from eb_core.registry import RunError
+from eb_core.registry.wording import shown
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxation, Relaxer
 from eb_core.settling.state import State
@@ -89,7 +90,11 @@ class DeviceSession(Session):
             self._host = Child(self.backend)
         else:
             self._host = InProcess(self._make or self.backend.connect)
-        self.calibration = dict(self._call("calibrate") or {})
+        figures = self._call("calibrate") or {}
+        try:
+            self.calibration = {str(name): float(value) for name, value in figures.items()}
+        except (AttributeError, TypeError, ValueError):
+            raise LostError(f"calibrate gave {shown(figures)}, expected are figures by name") from None
 
     def _call(self, method: str, *arguments: Any) -> Any:
         """A method of the device, again after a transient error.
@@ -245,10 +250,12 @@ class DeviceSession(Session):
     def _once(self, drive: Drive) -> Readout:
         started = time.perf_counter()
         readout: Readout = self._call("settle", drive, self.backend.deadline)
-        self.counts.settles += drive.reads
-        self.counts.samples += drive.reads * drive.batch
+        values = getattr(readout, "values", None)
+        reads = len(values) if isinstance(values, np.ndarray) and values.ndim == 3 else 1
+        self.counts.settles += reads
+        self.counts.samples += reads * drive.batch
         said = self.capabilities.seconds_of(drive.batch)
-        taken = time.perf_counter() - started if said is None else said * drive.reads
+        taken = time.perf_counter() - started if said is None else said * reads
         told = getattr(readout, "seconds", None)
         self._count(taken if told is None else float(told))
         return readout
@@ -284,12 +291,29 @@ class DeviceSession(Session):
                 advice="is it on, and connected? eb check --backend NAME tries it",
             )
 
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        said = {"settled_by": self.settler, "serial": self.capabilities.serial, "dated": self.capabilities.dated}
+        return {name: value for name, value in {**said, "calibration": self.calibration}.items() if value}
+
     def state(self) -> bytes | None:
-        state: bytes | None = self._persistently(lambda: self._call("state"), "no")
-        return state
+        """Whether the device holds the present weights, in one byte, and what it says of itself.
+
+        A device that is lost is not opened anew for it: that one would tell of another state.
+        """
+        try:
+            own: bytes | None = self._call("state")
+        except LostError as error:
+            raise RunError(f"{self.settler}: its state cannot be kept: {error}", origin="the device") from error
+        return None if own is None else bytes([self._version == self.network.version]) + own
 
     def restore(self, state: bytes) -> None:
-        self._persistently(lambda: self._call("restore", state), "no")
+        def action() -> None:
+            if state[0]:
+                self._program()
+            self._call("restore", state[1:])
+
+        self._persistently(action, "no")
 
     def close(self) -> None:
         host, self._host = self._host, None
