@@ -15,7 +15,7 @@ from eb_core.registry import HOOKS
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "docs/examples/eb-dynamics-example"
-TUTORIAL = ROOT / "docs/writing-a-plugin.md"
+TUTORIALS = {ROOT / "docs/writing-a-plugin.md": EXAMPLE, ROOT / "docs/devices.md": ROOT / "docs/examples/eb-board"}
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 EVERY_PAGE = [*PAGES, ROOT / "CHANGELOG.md", *sorted((ROOT / "packages").glob("*/README.md"))]
 
@@ -33,13 +33,14 @@ def blocks(page: Path, language: str) -> list[str]:
     return [body for kind, body in BLOCK.findall(page.read_text(encoding="utf-8")) if kind == language]
 
 
-def named_blocks() -> dict[str, str]:
-    """Blocks of the tutorial whose first line is a comment that names a file: file -> text below that line."""
+def named_blocks() -> dict[tuple[Path, str], str]:
+    """Blocks of tutorials whose first line is a comment that names a file: (example, file) -> text below that line."""
     found = {}
-    for body in blocks(TUTORIAL, "python") + blocks(TUTORIAL, "toml"):
-        first = NAMED.match(body)
-        if first:
-            found[first.group(1)] = body[first.end() :]
+    for page, example in TUTORIALS.items():
+        for body in blocks(page, "python") + blocks(page, "toml"):
+            first = NAMED.match(body)
+            if first:
+                found[example, first.group(1)] = body[first.end() :]
     return found
 
 
@@ -49,15 +50,17 @@ def commands() -> list[str]:
 
 @pytest.fixture
 def example_installed(tmp_path, monkeypatch):
-    """The example as an installed package: its sources and its entry point are on the path."""
-    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    info = tmp_path / "site" / "eb_dynamics_example-0.1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
-    points = [f"{name} = {module}" for name, module in project["entry-points"]["eb.plugins"].items()]
-    (info / "entry_points.txt").write_text("\n".join(["[eb.plugins]", *points]) + "\n")
-    monkeypatch.syspath_prepend(info.parent)
-    monkeypatch.syspath_prepend(EXAMPLE / "src")
+    """The examples as installed packages: their sources and entry points are on the path."""
+    for example in TUTORIALS.values():
+        project = tomllib.loads((example / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        name, version = project["name"], project["version"]
+        info = tmp_path / "site" / f"{name.replace('-', '_')}-{version}.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        points = [f"{point} = {module}" for point, module in project["entry-points"]["eb.plugins"].items()]
+        (info / "entry_points.txt").write_text("\n".join(["[eb.plugins]", *points]) + "\n")
+        monkeypatch.syspath_prepend(example / "src")
+    monkeypatch.syspath_prepend(tmp_path / "site")
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +70,15 @@ def trained_run(tmp_path_factory) -> Path:
     return result.path
 
 
-def test_the_tutorial_shows_every_file_of_the_example():
-    files = {path.relative_to(EXAMPLE).as_posix() for path in EXAMPLE.rglob("*") if path.suffix in (".py", ".toml")}
-    assert set(named_blocks()) == files
+@pytest.mark.parametrize("example", TUTORIALS.values(), ids=name_of)
+def test_the_tutorial_shows_every_file_of_the_example(example):
+    files = {path.relative_to(example).as_posix() for path in example.rglob("*") if path.suffix in (".py", ".toml")}
+    assert {file for shown, file in named_blocks() if shown == example} == files
 
 
-@pytest.mark.parametrize("file", named_blocks())
-def test_a_block_of_the_tutorial_is_the_file_it_names(file):
-    assert named_blocks()[file] == (EXAMPLE / file).read_text(encoding="utf-8")
+@pytest.mark.parametrize(("example", "file"), named_blocks(), ids=str)
+def test_a_block_of_the_tutorial_is_the_file_it_names(example, file):
+    assert named_blocks()[example, file] == (example / file).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("line", commands())
@@ -131,7 +135,7 @@ def test_the_pages_name_only_files_that_exist():
     sources = [*(ROOT / "packages").glob("*/src/**/*.py"), *(ROOT / "benchmarks").glob("**/*.py")]
     files = [path.as_posix() for path in sources]
     for page in PAGES:
-        if page == TUTORIAL or EXAMPLE in page.parents:
+        if page in TUTORIALS or EXAMPLE in page.parents:
             continue
         for name in re.findall(r"`([\w/]+\.py)`", page.read_text(encoding="utf-8")):
             assert any(path.endswith(f"/{name}") for path in files), f"{name_of(page)}: {name}"

@@ -1,0 +1,1 @@
+"""An analog board as a backend."""
