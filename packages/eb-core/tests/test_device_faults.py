@@ -48,7 +48,7 @@ def same_but_for_the_device(path: Path, other: Path) -> bool:
     """Whether two runs gave the same weights and scores; what the device was used for is another matter."""
     (weights, lines, _), (others, other_lines, _) = outcome(path), outcome(other)
     for line in (*lines, *other_lines):
-        line.pop("device", None)
+        line.pop("usage", None)
     return weights == others and lines == other_lines
 
 

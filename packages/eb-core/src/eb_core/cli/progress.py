@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from eb_core.cli.terminal import Terminal, styled
+from eb_core.learning.usage import in_words
 from eb_core.registry.commands import command
 from eb_core.registry.wording import shortened
 from eb_core.training.evaluation import Score
@@ -63,21 +64,19 @@ class TrainingView:
         """Print one line, under a heading the first time."""
         if not self._headed:
             self._headed = True
-            self._console.print(
-                styled(
-                    "[bold]epoch   train loss    acc    validation loss    acc    "
-                    "settling free / nudged   at wall   seconds[/]"
-                )
-            )
+            settling = "  device seconds" if report.usage else "settling free / nudged"
+            head = "[bold]epoch   train loss    acc    validation loss    acc    {}   at wall   seconds[/]"
+            self._console.print(styled(head, settling))
         health = report.health
         late = [share for share in (health.unconverged, health.nudged_unconverged) if share]
         note = f"  {max(late):.0%} unsettled" if late and max(late) >= 0.005 else ""
         nudged = "   -" if health.nudged_steps is None else f"{health.nudged_steps:4.1f}"
         free = "-" if health.steps is None else f"{health.steps:.1f}"
         saturated = "   -" if health.saturated is None else f"{health.saturated:4.0%}"
+        settling = f"{report.usage.get('seconds', 0):16.3g}" if report.usage else f"{free:>10} / {nudged} steps"
         line = (
             f"{report.epoch:5d}   {_score(report.train)}   {_score(report.validation):>23}   "
-            f"{free:>10} / {nudged} steps   {saturated:>7}   {report.seconds:7.1f}"
+            f"{settling}   {saturated:>7}   {report.seconds:7.1f}"
         )
         self._console.print(styled("{}[yellow]{}[/]", line, note))
         for advice in self._advice.of(report):
@@ -105,6 +104,8 @@ def show_summary(console: Terminal, result: TrainingResult, data_dir: Path | Non
         wrong = round((1 - result.test.accuracy) * result.test.samples)
         accuracy = styled("[bold green]test accuracy {}[/]", f"{result.test.accuracy:.2%}")
         console.print(accuracy + f"  ({wrong} of {result.test.samples} wrong, never looked at before)")
+    if result.usage:
+        console.print(f"used          {in_words(result.usage)}")
     if result.path:
         more = (*(() if data_dir is None else ("--data-dir", data_dir)), *result.configuration.vouch)
         console.print(f"run           {result.path}")

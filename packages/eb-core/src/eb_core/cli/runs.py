@@ -1,6 +1,7 @@
 """`eb runs` and `eb compare`: what was trained, how it ended, and what made the difference."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,10 +10,14 @@ import typer
 from eb_core.cli.listing import AsJson
 from eb_core.cli.render import err, guarded, out, print_json, print_wide, table
 from eb_core.cli.terminal import styled
+from eb_core.learning.usage import duration
 from eb_core.registry import UsageError
 from eb_core.registry.commands import command
 from eb_core.registry.wording import shortened
 
+_USED = {"seconds": duration, "settles": "{:,}".format, "programs": "{:,}".format, "joules": "{:.3g} J".format}
+"""What is shown of the use of a device, and how."""
+_HEADS = {"seconds": "device time", "settles": "settles", "programs": "programmings", "joules": "energy"}
 _COLOURS = {"finished": "green", "running": "cyan", "interrupted": "yellow", "failed": "red", "killed": "magenta"}
 
 
@@ -22,6 +27,7 @@ def runs(
 ) -> None:
     """List the runs in a folder: what they are, how they ended, how they did."""
     from eb_core.training.history import find_runs
+    from eb_core.training.manifest import SIMULATOR
 
     found = find_runs(folder)
     if as_json:
@@ -30,10 +36,12 @@ def runs(
     if not found:
         err.print(styled("[yellow]no runs in {}[/]", folder))
         return
-    kinds = ("model", "dataset", "relaxer", "rule")
-    shown = table("run", "status", *kinds, "seed", "epochs", "validation", "test")
-    for run in found:
-        record = run.record()
+    records = [run.record() for run in found]
+    backends = ["backend"] if any(record["backend"] not in (None, SIMULATOR) for record in records) else []
+    kinds = ("model", "dataset", "relaxer", *backends, "rule")
+    devices = ["device"] if any(record["usage"] for record in records) else []
+    shown = table("run", "status", *kinds, "seed", "epochs", "validation", "test", *devices)
+    for run, record in zip(found, records, strict=True):
         shown.add_row(
             run.name,
             styled(f"[{_COLOURS.get(run.status, 'red')}]{{}}[/]", run.status),
@@ -41,6 +49,7 @@ def runs(
             f"{record['epochs']}/{_text(record['of'])}",
             _share(record["validation"]),
             styled("[bold]{}[/]", _share(record["test"])),
+            *(_time(record["usage"]) for _ in devices),
         )
     print_wide(shown)
     stopped = [run for run in found if run.status in ("killed", "interrupted")]
@@ -84,6 +93,10 @@ def compare(
     shown.add_row(styled("[bold]best epoch[/]"), *(_text(record["best_epoch"]) for record in records))
     shown.add_row(styled("[bold]validation[/]"), *(_share(record["validation"]) for record in records))
     shown.add_row(styled("[bold]test[/]"), *(_share(record["test"]) for record in records))
+    for what, told in _USED.items():
+        if any(what in record["usage"] for record in records):
+            cells = (told(record["usage"][what]) if what in record["usage"] else "-" for record in records)
+            shown.add_row(styled("[bold]{}[/]", _HEADS[what]), *cells)
     print_wide(shown)
     if plot is not None:
         out.print(styled("\ncurves        {}", plot))
@@ -95,3 +108,7 @@ def _text(value: Any) -> str:
 
 def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.2%}"
+
+
+def _time(usage: Mapping[str, float]) -> str:
+    return duration(usage["seconds"]) if "seconds" in usage else "-"

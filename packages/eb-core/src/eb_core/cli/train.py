@@ -172,7 +172,7 @@ def _shown(
 
     console = err if as_json else out
     settings = configuration[TRAINER]
-    parts = {kind: section.name for kind, section in configuration.sections.items() if kind != TRAINER}
+    parts = {kind: section.name for kind, section in configuration.chosen.items() if kind != TRAINER}
     headed = [styled("[dim]{}[/] [cyan]{}[/]", kind, name) for kind, name in parts.items()]
     headed.append(styled("[dim]seed[/] {}", settings.seed))
     for note in configuration.notes:
@@ -225,7 +225,7 @@ def _show_configuration(configuration: Configuration, as_json: bool) -> None:
         print_json({"recipe": configuration.table(), "origins": configuration.origins(), "notes": configuration.notes})
         return
     shown = table("section", "option", "value", "from")
-    for kind, section in configuration.sections.items():
+    for kind, section in configuration.chosen.items():
         shown.add_row(styled("[bold]{}[/]", kind), "", styled("[cyan]{}[/]", section.name), "")
         for name, (value, origin) in section.values.items():
             text = "none" if value is None else str(value)

@@ -1,8 +1,10 @@
 """What a device was used for: counted where it is called, kept by epoch in the metrics and in all in the manifest."""
 
-from collections.abc import Mapping
-
 import attrs
+
+from eb_core.learning.usage import since, together
+
+__all__ = ["Usage", "since", "together"]
 
 
 @attrs.define
@@ -30,13 +32,3 @@ class Usage:
     def figures(self) -> dict[str, float]:
         """All of them by name, without those that are 0."""
         return {name: value for name, value in attrs.asdict(self).items() if value}
-
-
-def since(now: Mapping[str, float], before: Mapping[str, float]) -> dict[str, float]:
-    """What was added to `before`, without what did not change."""
-    return {name: value - before.get(name, 0) for name, value in now.items() if value != before.get(name, 0)}
-
-
-def together(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
-    """The sum of both."""
-    return {name: one.get(name, 0) + other.get(name, 0) for name in (*one, *(set(other) - set(one)))}

@@ -15,7 +15,7 @@ OTHERS: Mapping[str, tuple[str, ...]] = {
     "model": ("energy",),
     "backend": ("relaxer", "energy"),
 }
-"""Which kinds a component is judged by before there is a network; then it is the network."""
+"""Which kinds a component is judged by before there is a network, unless it names them; then it is the network."""
 
 
 def diagnose(setup: Setup) -> Iterator[tuple[str, tuple[str, ...], Diagnostic]]:
@@ -27,7 +27,7 @@ def diagnose(setup: Setup) -> Iterator[tuple[str, tuple[str, ...], Diagnostic]]:
             for diagnostic in (*_force(kind, stage), *part.check(stage)):
                 if (kind, diagnostic.what) not in said:
                     said.add((kind, diagnostic.what))
-                    others = OTHERS[kind] if stage.network is None else ("model",)
+                    others = diagnostic.of or (OTHERS[kind] if stage.network is None else ("model",))
                     yield kind, tuple(other for other in others if other != kind), diagnostic
 
 

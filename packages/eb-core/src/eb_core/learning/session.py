@@ -130,6 +130,11 @@ class Session(Closable):
         """Sums since it was opened, by name: settles, device seconds, joules, whatever there is to count."""
         return {}
 
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What a manifest says of the device, as plain values: serial number, figures of its calibration."""
+        return {}
+
     def state(self) -> bytes | None:
         """What a checkpoint must keep of the device beside the weights, or None."""
         return None

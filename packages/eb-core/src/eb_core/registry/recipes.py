@@ -106,9 +106,14 @@ class Configuration:
         """The instance of a kind."""
         return self.sections[kind].instance
 
+    @property
+    def chosen(self) -> dict[str, Section]:
+        """The sections that are written down: no relaxer where a device settles by itself."""
+        return {kind: section for kind, section in self.sections.items() if section.is_chosen}
+
     def table(self) -> dict[str, dict[str, Any]]:
         """Everything as plain values, by section."""
-        return {kind: section.written() for kind, section in self.sections.items() if section.is_chosen}
+        return {kind: section.written() for kind, section in self.chosen.items()}
 
     def to_toml(self) -> str:
         """A recipe file that reproduces this run."""
@@ -118,7 +123,7 @@ class Configuration:
         """Where each value came from, by section and option."""
         return {
             kind: {name: origin for name, (_, origin) in section.values.items()}
-            for kind, section in self.sections.items()
+            for kind, section in self.chosen.items()
         }
 
 

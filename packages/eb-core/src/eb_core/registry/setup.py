@@ -29,15 +29,17 @@ class Diagnostic:
 
     Args:
         what: in one line, with what to do about it.
+        of: the kinds of the parts that it is said of; none: those that such a component usually depends on.
     """
 
     severity: Literal["refuse", "notice"]
     what: str
+    of: tuple[str, ...] = ()
 
 
-def refuse(what: str) -> Diagnostic:
-    """Why this cannot work, in one line that also says what would."""
-    return Diagnostic("refuse", what)
+def refuse(what: str, *of: str) -> Diagnostic:
+    """Why this cannot work, in one line that also says what would; `of` are the kinds of the parts to blame."""
+    return Diagnostic("refuse", what, of)
 
 
 def notice(what: str) -> Diagnostic:

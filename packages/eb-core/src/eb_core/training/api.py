@@ -16,6 +16,7 @@ from eb_core.registry import Configuration, Registry, SettingsLayer, UsageError,
 from eb_core.registry.recipes import TRAINER
 from eb_core.training.asked import data_of, idle_without_run, observers_of, path_of, recipes_of, registry_of
 from eb_core.training.execute import Device, TrainingResult, execute, threads
+from eb_core.training.manifest import SIMULATOR
 from eb_core.training.places import places
 from eb_core.training.prepare import configure
 from eb_core.training.report import AdviceAsWarnings, Observer, tell
@@ -150,8 +151,11 @@ def run_training(
 
 
 def _label(configuration: Configuration) -> str:
-    kinds = ("model", "dataset", "relaxer", "rule")
-    names = [configuration.sections[kind].name.rpartition(":")[2] for kind in kinds]
+    """The parts by name: the relaxer only where it settles, the backend only where it is not this computer."""
+    sections = configuration.chosen
+    kinds = [kind for kind in ("model", "dataset", "relaxer", "backend", "rule") if kind in sections]
+    called = [sections[kind].name for kind in kinds if kind != "backend" or sections[kind].name != SIMULATOR]
+    names = [name.rpartition(":")[2] for name in called]
     return "-".join([*names, f"s{configuration[TRAINER].seed}"])
 
 
@@ -160,6 +164,7 @@ def _facts(trainer: Trainer) -> dict[str, Any]:
     return {
         "seed": trainer.settings.seed,
         "parameters": sum(parameter.numel() for parameter in trainer.network.parameters()),
+        **({"device": dict(trainer.session.facts)} if trainer.session.facts else {}),
         "data": {
             "name": data.name,
             "checksum": data.checksum(),

@@ -1,10 +1,10 @@
 """From a trainer that is ready to a result: train, test, and leave a run directory that says how it ended."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import attrs
 import torch
@@ -24,7 +24,11 @@ from eb_core.training.trainer import Trainer
 
 @attrs.frozen(eq=False)
 class TrainingResult:
-    """What a training gave: the net, its score on the test split, one report per epoch, the run directory."""
+    """What a training gave: the net, its score on the test split, one report per epoch, the run directory.
+
+    Args:
+        usage: what it used of a device, by name; nothing of a simulation.
+    """
 
     net: TrainedNet
     test: Score | None
@@ -32,6 +36,7 @@ class TrainingResult:
     best_epoch: int
     configuration: Configuration
     path: Path | None
+    usage: Mapping[str, float] = attrs.field(factory=dict)
 
 
 def execute(
@@ -57,6 +62,7 @@ def execute(
             result = {
                 "best_epoch": trainer.best_epoch,
                 "test": attrs.asdict(predictions.score()) if predictions else None,
+                **_used(trainer),
             }
             with signals_wait():
                 run.write_weights(trainer.network.state_dict())
@@ -69,17 +75,22 @@ def execute(
             raise
     net = TrainedNet.of(trainer.learner)
     test = predictions.score() if predictions else None
-    return TrainingResult(
-        net, test, tuple(trainer.reports), trainer.best_epoch, configuration, run.path if run else None
-    )
+    path = run.path if run else None
+    return TrainingResult(net, test, tuple(trainer.reports), trainer.best_epoch, configuration, path, trainer.usage)
+
+
+def _used(trainer: Trainer) -> dict[str, Any]:
+    """What a manifest says of the use of a device."""
+    usage = dict(trainer.usage)
+    return {"usage": usage} if usage else {}
 
 
 def _record_end(run: Run, checkpoints: Checkpoints, trainer: Trainer, error: BaseException) -> None:
     """Keep what is finite and say how it ended, whatever ended it; another signal waits, and then adds nothing."""
     stopped = isinstance(error, KeyboardInterrupt)
-    facts = {"reason": _reason(error), "best_epoch": trainer.best_epoch}
+    facts = {"reason": _reason(error), "best_epoch": trainer.best_epoch, **_used(trainer)}
     steps: dict[str, Callable[[], None]] = {
-        "this checkpoint": checkpoints.write,
+        "this checkpoint": checkpoints.write_last,
         "the weights so far": lambda: run.write_weights(trainer.selected()),
         "how it ended": lambda: run.finish("interrupted" if stopped else "failed", **facts),
     }

@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from eb_core.learning.usage import together
 from eb_core.registry import UsageError
 from eb_core.training.manifest import MANIFEST, read_manifest, read_metrics, status_of
 
@@ -22,6 +23,7 @@ class RunSummary:
         metrics: one record per finished epoch.
         best_epoch: whose weights were selected; None if it did not get that far.
         test: loss and accuracy on the test split; None if it did not get that far.
+        usage: what it used of a device, by name; nothing of a simulation.
     """
 
     path: Path
@@ -30,6 +32,7 @@ class RunSummary:
     metrics: Sequence[Mapping[str, Any]] = ()
     best_epoch: int | None = None
     test: Mapping[str, Any] | None = None
+    usage: Mapping[str, float] = attrs.field(factory=dict)
 
     @property
     def name(self) -> str:
@@ -53,7 +56,7 @@ class RunSummary:
 
     def record(self) -> dict[str, Any]:
         """Plain values, for a machine."""
-        kinds = ("model", "dataset", "relaxer", "rule")
+        kinds = ("model", "dataset", "relaxer", "backend", "rule")
         return {
             "name": self.name,
             "path": str(self.path),
@@ -65,6 +68,7 @@ class RunSummary:
             "best_epoch": self.best_epoch,
             "validation": self.validation,
             "test": self.test["accuracy"] if self.test else None,
+            "usage": dict(self.usage),
         }
 
 
@@ -76,13 +80,18 @@ def summarise(path: Path) -> RunSummary:
     """
     path = Path(os.path.abspath(path))
     manifest = read_manifest(path)
+    metrics = tuple(read_metrics(path))
+    so_far: Mapping[str, float] = {}
+    for record in metrics:
+        so_far = together(so_far, record.get("usage", {}))
     return RunSummary(
         path,
         status_of(manifest),
         manifest["recipe"],
-        tuple(read_metrics(path)),
+        metrics,
         manifest.get("best_epoch"),
         manifest.get("test"),
+        manifest.get("usage") or so_far,
     )
 
 

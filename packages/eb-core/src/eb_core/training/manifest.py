@@ -20,6 +20,8 @@ METRICS: Final = "metrics.jsonl"
 WEIGHTS: Final = "weights.safetensors"
 CHECKPOINT: Final = "checkpoint.safetensors"
 PREDICTIONS: Final = "predictions.npz"
+SIMULATOR: Final = "simulator"
+"""Name of the backend that is this computer, which is not worth a word."""
 FORMAT: Final = 1
 STATUSES: Final = ("running", "finished", "interrupted", "failed")
 LARGEST: Final = 64 * 2**20
@@ -142,7 +144,13 @@ def is_epoch(value: Any) -> bool:
         and all(map(_or_none(is_number), value.get("health", {}).values()))
         and isinstance(value.get("advice", []), list)
         and all(map(_is_text, value.get("advice", [])))
+        and is_usage(value.get("usage", {}))
     )
+
+
+def is_usage(value: Any) -> bool:
+    """Whether these are counts and sums of what was used of a device, by name."""
+    return isinstance(value, dict) and all(is_number(one) and one >= 0 for one in value.values())
 
 
 def _is_shallow(value: Any, depth: int = 8) -> bool:
@@ -195,6 +203,8 @@ _MANIFEST: Final[Mapping[str, Callable[[Any], bool]]] = {
     "data_dir": _or_none(_is_text),
     "resumed": _or_none(lambda value: isinstance(value, list)),
     "notices": _or_none(lambda value: isinstance(value, list)),
+    "usage": _or_none(is_usage),
+    "device": _or_none(lambda value: isinstance(value, dict)),
 }
 """What this version uses of a manifest, and whether a value will do; what is not there is None."""
 

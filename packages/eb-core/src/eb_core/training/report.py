@@ -18,6 +18,7 @@ class EpochReport:
 
     Args:
         advice: what to change, each with the figure that says so (`training/diagnosis.py`).
+        usage: what was used of a device, by name; nothing of a simulation.
     """
 
     epoch: int
@@ -27,10 +28,11 @@ class EpochReport:
     health: Health
     seconds: float
     advice: tuple[str, ...] = ()
+    usage: Mapping[str, float] = attrs.field(factory=dict)
 
     def record(self) -> dict[str, Any]:
-        """Plain values; None, and advice where there is none, left out."""
-        return attrs.asdict(self, filter=lambda _, value: value is not None and value != ())
+        """Plain values; None, and advice and usage where there is none, left out."""
+        return attrs.asdict(self, filter=lambda _, value: value is not None and value not in ((), {}))
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "EpochReport":
@@ -44,6 +46,7 @@ class EpochReport:
             Health(**{field.name: record["health"].get(field.name) for field in attrs.fields(Health)}),
             record["seconds"],
             tuple(record.get("advice", ())),
+            record.get("usage", {}),
         )
 
 

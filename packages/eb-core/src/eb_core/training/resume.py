@@ -4,7 +4,7 @@ import contextlib
 import os
 import platform
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -170,11 +170,18 @@ def go_on(
         with Device(trainer.learner, observers) as device:
             if stopped.checkpoint:
                 restore(trainer, stopped.checkpoint, path / CHECKPOINT)
-            note = {"from": stopped.position, "differences": list(stopped.differences)}
+            trainer.used_before = _largest(trainer.used_before, stopped.manifest.get("usage") or {})
+            note: dict[str, Any] = {"from": stopped.position, "differences": list(stopped.differences)}
+            note |= {"device": dict(trainer.session.facts)} if trainer.session.facts else {}
             device.run = Run.reopen(path, configuration, trainer.reports, **note)
             if predictions:
                 device.run.update(predictions=True)
             return execute(trainer, configuration, device.run, observers)
+
+
+def _largest(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
+    """Of sums that only grow, the later ones: a run that ended between two checkpoints has used more than they say."""
+    return {name: max(one.get(name, 0), other.get(name, 0)) for name in (*one, *(set(other) - set(one)))}
 
 
 def _differences(manifest: dict[str, Any], configuration: Configuration, registry: Registry) -> tuple[str, ...]:

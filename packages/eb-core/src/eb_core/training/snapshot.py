@@ -1,6 +1,7 @@
 """Where a training stands, taken from a trainer and put into another one: all it needs to go on as if never stopped.
 
-    weights/…  best_weights/…  optimiser/PARAMETER/…  carry.units/…  carry.memory/…  sums/…      and the reports so far
+    weights/…  best_weights/…  optimiser/PARAMETER/…  carry.units/…  carry.memory/…  sums/…  device/state
+    and the reports so far
 
 Random numbers come from (seed, stream, epoch, batch) and learning rates from the epoch, so neither is in it.
 """
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +20,7 @@ from eb_core.settling.state import State
 from eb_core.training.checkpoint import Checkpoint, understood, unusable
 from eb_core.training.epoch_sums import EpochSums
 from eb_core.training.finite import all_finite
-from eb_core.training.manifest import CHECKPOINT, is_epoch, is_number, is_whole
+from eb_core.training.manifest import CHECKPOINT, is_epoch, is_number, is_usage, is_whole
 from eb_core.training.optimiser import apply_gradients, make_optimiser
 from eb_core.training.report import EpochReport
 from eb_core.training.runs import Run
@@ -28,8 +30,8 @@ NUMBERS: Final = ("weights/", "best_weights/", "optimiser/", "carry.units/", "su
 """What must be finite: the memory of a dynamics and health figures may have their reasons."""
 
 
-def snapshot(trainer: Trainer, identity: Mapping[str, Any]) -> Checkpoint:
-    """Where `trainer` stands; `identity` says of what training (recipe and data)."""
+def snapshot(trainer: Trainer, identity: Mapping[str, Any], device: bytes | None = None) -> Checkpoint:
+    """Where `trainer` stands; `identity` says of what training (recipe and data), `device` what its session keeps."""
     moments, numbers = _moments(trainer.optimiser)
     tensors = {f"weights/{name}": value for name, value in trainer.network.state_dict().items()}
     tensors |= {f"best_weights/{name}": value for name, value in trainer.best_weights.items()}
@@ -40,6 +42,8 @@ def snapshot(trainer: Trainer, identity: Mapping[str, Any]) -> Checkpoint:
     sums = trainer.sums
     tensors |= {"sums/loss": sums.loss, "sums/right": sums.right}
     tensors |= {f"sums/meter/{name}": value for name, value in sums.meter.sums.items()}
+    if device is not None:
+        tensors["device/state"] = torch.from_numpy(np.frombuffer(device, dtype=np.uint8).copy())
     plain = {
         **identity,
         "reports": [report.record() for report in trainer.reports],
@@ -47,7 +51,8 @@ def snapshot(trainer: Trainer, identity: Mapping[str, Any]) -> Checkpoint:
         "best_epoch": trainer.best_epoch,
         "optimiser": numbers,
         "carry": trainer.carry is not None,
-        "sums": {"done": sums.done, "seconds": sums.seconds, "counts": sums.meter.counts},
+        "sums": {"done": sums.done, "seconds": sums.seconds, "used": dict(sums.used), "counts": sums.meter.counts},
+        "usage": dict(trainer.usage),
     }
     return Checkpoint({name: _copied(value) for name, value in tensors.items()}, plain)
 
@@ -115,6 +120,9 @@ def _restore(trainer: Trainer, checkpoint: Checkpoint, origin: Path) -> None:
     trainer.best = None if plain["best"] is None else tuple(plain["best"])
     trainer.best_epoch = plain["best_epoch"]
     _put_sums(trainer.sums, plain["sums"], groups["sums"])
+    trainer.used_before = plain.get("usage", {})
+    if "device" in groups:
+        trainer.session.restore(groups["device"]["state"].cpu().numpy().tobytes())
 
 
 def _optimiser_state(trainer: Trainer, checkpoint: Checkpoint) -> dict[int, dict[str, Any]]:
@@ -143,7 +151,7 @@ def _put_sums(into: EpochSums, plain: Mapping[str, Any], sums: dict[str, Tensor]
         raise ValueError(f"the sums {', '.join(wrong)} of the epoch have the wrong shape or type")
     if {f"meter/{name}" for name in plain["counts"]} != {*sums} - {"loss", "right"}:
         raise ValueError("the sums of the epoch and their counts do not belong together")
-    into.done, into.seconds = plain["done"], plain["seconds"]
+    into.done, into.seconds, into.used = plain["done"], plain["seconds"], plain.get("used", {})
     into.loss, into.right = sums.pop("loss"), sums.pop("right")
     into.meter.counts = plain["counts"]
     into.meter.sums = {name.removeprefix("meter/"): value for name, value in sums.items()}
@@ -178,6 +186,7 @@ def _sound(plain: Mapping[str, Any]) -> Mapping[str, Any]:
             "done": is_whole(sums["done"]),
             "seconds": is_number(sums["seconds"]) and sums["seconds"] >= 0,
             "counts": all(map(is_whole, sums["counts"].values())),
+            "usage": is_usage(plain.get("usage", {})) and is_usage(sums.get("used", {})),
         }.items()
         if not is_right
     ]
@@ -225,10 +234,21 @@ class Checkpoints:
         Raises:
             RunError: the disk is full, say; the checkpoint before this one is intact.
         """
-        if not self._trainer.consistent:
-            return
+        if self._trainer.consistent:
+            self._write(self._trainer.session.state())
+
+    def write_last(self) -> None:
+        """Save what can be saved at the end: without the state of a device that is lost."""
+        if self._trainer.consistent:
+            try:
+                state = self._trainer.session.state()
+            except Exception:  # noqa: BLE001 - a broken device may raise anything, and its weights are worth keeping
+                state = None
+            self._write(state)
+
+    def _write(self, device: bytes | None) -> None:
         identity = {"recipe": self._run.manifest["recipe"], "data": self._run.manifest["data"]["checksum"]}
-        checkpoint = snapshot(self._trainer, identity)
+        checkpoint = snapshot(self._trainer, identity, device)
         if not all_finite(value for name, value in checkpoint.tensors.items() if name.startswith(NUMBERS)):
             return
         self._run.write(CHECKPOINT, checkpoint.encode())

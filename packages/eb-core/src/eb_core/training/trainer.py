@@ -8,8 +8,7 @@ Model selection uses a validation split taken from the training data; test data 
 """
 
 import math
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import attrs
 import torch
@@ -21,6 +20,7 @@ from eb_core.learning.learner import Learner
 from eb_core.learning.rule import GradientEstimate
 from eb_core.learning.session import Session
 from eb_core.learning.settled import weights_beyond
+from eb_core.learning.usage import together
 from eb_core.network.network import Model, Network
 from eb_core.physics.energy import Energy
 from eb_core.registry import Configuration, RunError
@@ -56,6 +56,7 @@ class Trainer:
         sums: sums of the epoch under way, and how many of its batches are done.
         best, best_epoch, best_weights: merit, epoch and weights that model selection has chosen so far.
         notices: what the parts have to say of this training before it starts, each with its advice.
+        used_before: what earlier starts of this training used of the device.
         consistent: whether all of this belongs to one moment between two batches, so that it can be saved.
     """
 
@@ -82,7 +83,13 @@ class Trainer:
         self.best_epoch = 0
         self.best_weights: dict[str, Tensor] = {}
         self.sums = self._new_sums()
+        self.used_before: Mapping[str, float] = {}
         self.consistent = True
+
+    @property
+    def usage(self) -> Mapping[str, float]:
+        """What this training has used of the device, in all of its starts."""
+        return together(self.used_before, self.session.usage)
 
     def fit(self, *observers: Observer) -> None:
         """Train the epochs that are left, then put the selected weights into the network.
@@ -120,7 +127,7 @@ class Trainer:
 
     def _epoch(self, epoch: int, observers: tuple[Observer, ...]) -> EpochReport:
         sums, total = self.sums, math.ceil(len(self.train_split) / self.settings.batch_size)
-        started = time.perf_counter() - sums.seconds
+        sums.begin(self.session.usage)
         schedule_rates(self.optimiser, self.settings, epoch)
         self.session.upload_parameters()
         for index, (x, labels) in self._batches(epoch, sums.done):
@@ -129,7 +136,7 @@ class Trainer:
             self.carry = estimate.carry
             sums.add(estimate, self.learner.cost.predict(estimate.readout), labels)
             apply_gradients(self.network, self.optimiser, estimate.gradients)
-            sums.seconds = time.perf_counter() - started
+            sums.spend(self.session.usage)
             self.consistent = True
             self.session.upload_parameters()
             if index % FINITE_CHECK_EVERY == 0 or index + 1 == total:
@@ -139,14 +146,16 @@ class Trainer:
         validation = self._validate()
         if validation and not math.isfinite(validation.loss):
             raise self._diverged("the validation loss is", epoch, total - 1, weights_beyond(self.network))
+        sums.spend(self.session.usage)
         return EpochReport(
             epoch + 1,
             max(group["lr"] for group in self.optimiser.param_groups),
             sums.score(len(self.train_split)),
             validation,
             sums.meter.read(),
-            time.perf_counter() - started,
+            sums.seconds,
             self._advice(epoch),
+            sums.used,
         )
 
     def fresh_network(self) -> Network:
