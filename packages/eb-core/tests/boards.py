@@ -23,17 +23,16 @@ from eb_core.device import (
 
 
 class Board(Device):
-    """Quadratic units in [0, 1], the last `outputs` of them on the line, by damped sweeps of all units at once."""
+    """Quadratic units by damped sweeps of all units at once."""
 
-    on_the_line: Any
+    couplings: Couplings
 
-    def __init__(self, outputs: int = 2, sweeps: int = 80) -> None:
-        self.on_the_line, self.sweeps = slice(-outputs, None), sweeps
-        self.couplings = np.zeros((0, 0))
+    def __init__(self, sweeps: int = 80) -> None:
+        self.sweeps = sweeps
         self.s = np.zeros((0, 0))
 
     def program(self, couplings: Couplings) -> Programmed | None:
-        self.couplings = couplings.dense()
+        self.couplings = couplings
         return None
 
     def settle(self, drive: Drive, deadline: float) -> Readout:
@@ -43,10 +42,10 @@ class Board(Device):
         else:
             s = start
         bend = 1.0 if drive.curvature is None else 1.0 + drive.curvature
-        lowest, highest = np.zeros(drive.field.shape[1]), np.ones(drive.field.shape[1])
-        lowest[self.on_the_line], highest[self.on_the_line] = -np.inf, np.inf
         for _ in range(self.sweeps):
-            aim = np.clip((s @ self.couplings + drive.field) / bend, lowest, highest)
+            aim = np.clip(
+                (s @ self.couplings.dense() + drive.field) / bend, self.couplings.lowest, self.couplings.highest
+            )
             s = s + 0.5 * (aim - s)
             if drive.held is not None and drive.values is not None:
                 s = np.where(drive.held, drive.values, s)
@@ -62,13 +61,12 @@ class Sound(DeviceBackend):
     """The sound board."""
 
     isolated: bool = option(default=False, help="in a process of its own")
-    outputs: int = option(default=2, help="output units", ge=1)
 
     def capabilities(self) -> Capabilities:
         return Capabilities(unit="cell", starts=("reset", "last"), max_batch=6, settle_seconds=0.002, watts=2.0)
 
     def connect(self) -> Device:
-        return Board(self.outputs)
+        return Board()
 
 
 class FaultyBoard(Board):

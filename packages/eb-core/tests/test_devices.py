@@ -104,14 +104,17 @@ class Noting(Board):
         self.drives: list[Drive] = []
         self.programs: list[Couplings] = []
         self.effective: float | None = None
+        self.held: float | None = None
 
     def program(self, couplings: Couplings) -> Programmed | None:
         self.programs.append(couplings)
         super().program(couplings)
         if self.effective is None:
             return None
-        self.couplings = self.couplings * self.effective
-        return Programmed(tuple(self.effective * block.values for block in couplings.blocks), clipped=3)
+        blocks = tuple(attrs.evolve(block, values=self.effective * block.values) for block in couplings.blocks)
+        self.couplings = attrs.evolve(couplings, blocks=blocks)
+        held = None if self.held is None else tuple(self.held * block.values for block in couplings.blocks)
+        return Programmed(tuple(block.values for block in blocks), clipped=3, held=held)
 
     def settle(self, drive: Drive, deadline: float) -> Readout:
         self.drives.append(drive)
@@ -120,7 +123,7 @@ class Noting(Board):
 
 def opened(network: Network, **said: Any) -> tuple[DeviceSession, Noting]:
     CAPABILITIES.append(Capabilities(**({"unit": "cell"} | said)))
-    NOTED.append(Noting(outputs=network.layers[network.output].size))
+    NOTED.append(Noting())
     session = Bench().open(network, Cells(), OnDevice(), device=torch.device("cpu"), dtype=torch.float64)
     assert isinstance(session, DeviceSession)
     return session, NOTED[-1]
@@ -263,7 +266,7 @@ def test_a_rule_is_held_against_what_the_device_offers(
 def test_a_perfect_board_settles_where_a_simulation_settles(said: dict[str, Any], lateral: bool) -> None:
     network = net(3, 5, 4, 2, lateral=lateral, scale=0.3)
     session, board = opened(network, clamp="units", **said)
-    board.sweeps, board.on_the_line = 400, session.placement.units["output"]
+    board.sweeps = 400
     if said.get("inputs") == "units":
         board.settle = _multiplying(board)  # type: ignore[method-assign]
     free = Problem.free(network, Cells(), inputs(4))
@@ -363,17 +366,19 @@ def test_weights_are_programmed_when_they_have_changed_and_only_then() -> None:
     assert session.usage["programs"] == 2
 
 
-@pytest.mark.parametrize("shadow", [True, False])
-def test_what_was_really_programmed_is_what_energies_are_measured_with(shadow: bool) -> None:
+@pytest.mark.parametrize(("shadow", "held", "taken"), [(True, 0.75, 1), (False, 0.75, 0.75), (False, None, 1)])
+def test_energies_are_measured_with_what_acts_and_training_without_shadow_goes_on_from_what_is_held(
+    shadow: bool, held: float | None, taken: float
+) -> None:
     network = net(3, 5, 2)
     session, board = opened(network)
     object.__setattr__(session.backend, "shadow", shadow)
-    board.effective = 0.5
+    board.effective, board.held = 0.5, held
     before = network.edges["hidden1-output"].weight.detach().clone()
     settled = session.settle(Problem.free(network, Cells(), inputs(2)))
     assert float(settled.residual.max()) < 1e-8
-    weight = network.edges["hidden1-output"].weight.detach()
-    assert torch.equal(weight, before if shadow else 0.5 * before)
+    assert torch.equal(session.programmed.edges["hidden1-output"].weight.detach(), 0.5 * before)
+    assert torch.equal(network.edges["hidden1-output"].weight.detach(), taken * before)
     assert session.usage["clipped"] == 3
 
 

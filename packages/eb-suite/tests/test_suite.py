@@ -9,7 +9,7 @@ from eb_core.registry import KINDS, PluginError
 def test_every_built_in_plugin_is_installed_and_well() -> None:
     plugins = {plugin.distribution: plugin.status for plugin in Registry.installed().plugins}
     dynamics = {f"eb-dynamics-{name}" for name in ("cim", "csb", "hopfield", "oim")}
-    built_in = {"eb-core", "eb-datasets", "eb-models", "eb-rules", "eb-suite"} | dynamics
+    built_in = {"eb-backend-emulator", "eb-core", "eb-datasets", "eb-models", "eb-rules", "eb-suite"} | dynamics
     assert {name: plugins.get(name) for name in built_in} == dict.fromkeys(built_in, "ok")
 
 

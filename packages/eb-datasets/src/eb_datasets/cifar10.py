@@ -32,6 +32,9 @@ class Cifar10(ImageSet):
     def known_form(self) -> tuple[tuple[int, ...], int]:
         return SHAPE, LAYOUT.classes
 
+    def known_sizes(self) -> tuple[int, int]:
+        return 50_000, 10_000
+
     def load(self, data_dir: Path | None = None) -> Data:
         images = read_cifar(CIFAR10, LAYOUT, data_dir, self.fetch)
         return self.finish("cifar10", images, LAYOUT.classes, NORMALISATION, AUGMENTATION)

@@ -34,6 +34,9 @@ class Cifar100(ImageSet):
     def known_form(self) -> tuple[tuple[int, ...], int]:
         return SHAPE, CLASSES[self.labels]
 
+    def known_sizes(self) -> tuple[int, int]:
+        return 50_000, 10_000
+
     def load(self, data_dir: Path | None = None) -> Data:
         classes = CLASSES[self.labels]
         layout = Layout("cifar-100-python", ("train",), "test", f"{self.labels}_labels", classes)

@@ -27,6 +27,9 @@ class Digits(Dataset):
     def known_form(self) -> tuple[tuple[int, ...], int]:
         return (1, 8, 8), 10
 
+    def known_sizes(self) -> tuple[int, int]:
+        return 1_433, 364
+
     def load(self, data_dir: Path | None = None) -> Data:
         from sklearn.datasets import load_digits
 

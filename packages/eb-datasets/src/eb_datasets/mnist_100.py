@@ -32,6 +32,9 @@ class Mnist100(ImageSet):
     def known_form(self) -> tuple[tuple[int, ...], int]:
         return (1, *[PADDED if self.pad else SIDE] * 2), CLASSES
 
+    def known_sizes(self) -> tuple[int, int]:
+        return CLASSES * TRAINING_IMAGES, CLASSES * TEST_IMAGES if self.test == "small" else 10_000
+
     def load(self, data_dir: Path | None = None) -> Data:
         images = read_idx_set(MNIST, data_dir, self.fetch)
         rows = first_of_each_class(images.y, TRAINING_IMAGES, "training")

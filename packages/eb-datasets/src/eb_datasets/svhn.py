@@ -29,6 +29,9 @@ class Svhn(ImageSet):
     def known_form(self) -> tuple[tuple[int, ...], int]:
         return SHAPE, CLASSES
 
+    def known_sizes(self) -> tuple[int, int]:
+        return 73_257, 26_032
+
     def load(self, data_dir: Path | None = None) -> Data:
         def parts(folder: Path) -> Parts:
             return {file.name: present(folder / file.name) for file in SVHN.files}

@@ -170,6 +170,13 @@ class Dataset(ABC):
         """
         return None
 
+    def known_sizes(self) -> tuple[int, int] | None:
+        """Number of training and of test samples of the files as published; None where only loading tells.
+
+        How long a training will take is then said before anything is loaded.
+        """
+        return None
+
 
 @configurable
 class OwnArrays(Dataset):

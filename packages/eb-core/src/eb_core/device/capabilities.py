@@ -21,6 +21,8 @@ from eb_core.registry import UsageError, configurable, fields, option
 from eb_core.registry.options import structure
 
 SCHEMA: Final = 1
+ANY: Final = "any"
+"""Unit of a device that takes every energy."""
 TURN: Final = (0.0, 2 * math.pi)
 
 
@@ -31,7 +33,7 @@ class Capabilities:
     unit: str = option(
         default="quadratic",
         help="physics of a unit, that of the energy: quadratic (hopfield), phase (oim), amplitude (cim), or the word"
-        " of another energy, its `unit`",
+        " of another energy, its `unit`; any, where the device takes every energy",
     )
     units: Mapping[str, int] | None = option(
         default=None, help="number of units of each column; none: as many as needed", unit="units", ge=1

@@ -50,12 +50,18 @@ class Couplings:
         size: N, number of units of the device.
         blocks: one for each edge between units of the device.
         inputs: one for each edge from the input, its columns input lines 0 … M-1, where the device owns that product.
+        outputs: device indices of the output units, int64.
+        lowest, highest: ends of the states of each unit as the device reports them, (N,); infinite where there is none,
+            0 and 0 for units that are not used.
         curvature: a of each unit from edges with a self-term, (N,), or None for 0.
         unit: options of the energy of a unit by name, such as the strength of a synchronisation.
     """
 
     size: int
     blocks: tuple[Block, ...]
+    outputs: Array
+    lowest: Array
+    highest: Array
     inputs: tuple[Block, ...] = ()
     curvature: Array | None = None
     unit: Mapping[str, Any] = attrs.field(factory=dict)
@@ -87,14 +93,18 @@ class Programmed:
     """What was really programmed, where it is not what was asked for.
 
     Args:
-        effective: values of each block, (P, Q), in the order of `blocks` and then of `inputs`; None: as asked for.
+        effective: what acts on the units: values of each block, (P, Q), in the order of `blocks` and then of `inputs`;
+            None: as asked for, or not known.
         clipped: number of couplings that were cut to the range of the device.
         seconds: device time that it took, or None.
+        held: what its memory holds, likewise, where that is not what was asked for: the weights that a training without
+            shadow weights goes on with.
     """
 
     effective: tuple[Array, ...] | None = None
     clipped: int = 0
     seconds: float | None = None
+    held: tuple[Array, ...] | None = None
 
 
 @attrs.frozen(eq=False)

@@ -22,7 +22,7 @@ def fitted(values: Array, ends: Range, bits: int | None) -> tuple[Array, int]:
     A number that is above the highest level by less than a step is not outside: it is rounded.
     """
     if ends is None:
-        return values, 0
+        return values.copy(), 0  # what goes to a device is the device's, who may write on it
     low, high = ends
     outside = int(np.count_nonzero((values < low) | (values > high)))
     if bits is None:

@@ -5,18 +5,18 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from eb_core.device.capabilities import ANY, Capabilities
 from eb_core.learning.rule import Rule
 from eb_core.registry import Diagnostic, Setup, notice, refuse
 
 if TYPE_CHECKING:
     from eb_core.device.backend import DeviceBackend
-    from eb_core.device.capabilities import Capabilities
 
 
 def misfits(backend: "DeviceBackend", setup: Setup) -> Iterator[Diagnostic]:
     """Everything that does not fit, each with what is needed against what is offered."""
     capabilities = backend.capabilities()
-    if setup.energy is not None and setup.energy.unit != capabilities.unit:
+    if setup.energy is not None and capabilities.unit not in (setup.energy.unit, ANY):
         needed = f"'{setup.energy.unit}'" if setup.energy.unit else "of a kind that its energy does not name"
         yield refuse(f"units are {needed}, and those of the device are '{capabilities.unit}'", "energy")
     yield from _of_rule(capabilities, setup)
@@ -31,7 +31,7 @@ def misfits(backend: "DeviceBackend", setup: Setup) -> Iterator[Diagnostic]:
             yield notice(f"the device loses: {'; '.join(placement.losses)}")
 
 
-def _of_rule(capabilities: "Capabilities", setup: Setup) -> Iterator[Diagnostic]:
+def _of_rule(capabilities: Capabilities, setup: Setup) -> Iterator[Diagnostic]:
     rule, cost = setup.rule, setup.cost
     if rule is None:
         return

@@ -14,7 +14,7 @@ from eb_core.device.placement import Placement, ends_of
 from eb_core.network.network import Layer
 from eb_core.physics.domain import Box, Circle, Domain
 from eb_core.physics.energy import Energy
-from eb_core.registry import RunError
+from eb_core.registry import RunError, UsageError
 from eb_core.settling.nudge import Nudge
 from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
@@ -33,6 +33,25 @@ class Translation:
     @property
     def _capabilities(self) -> Capabilities:
         return self.placement.capabilities
+
+    def require_offered(self, problem: Problem) -> None:
+        """Refuse clamps and nudges that the device does not have: it would ignore them, and nobody would see.
+
+        Raises:
+            UsageError: with what is needed and what there is.
+        """
+        can, nudge = self._capabilities, problem.nudge
+        lacks = []
+        if problem.clamps and can.clamp == "none":
+            lacks.append("the phase clamps units, and the device clamps nothing")
+        elif can.clamp == "layers" and any(clamp.mask is not None for clamp in problem.clamps.values()):
+            lacks.append("the phase clamps single units, and the device clamps whole layers")
+        if nudge is not None and can.nudge == "none":
+            lacks.append("the phase nudges the output, and the device has no nudge")
+        elif nudge is not None and can.nudge == "quadratic" and nudge.closed() is None:
+            lacks.append("the cost is not quadratic in the read-out, and the device nudges by beta (y - r)")
+        if lacks:
+            raise UsageError(*lacks, origin="the device", advice="choose another rule or cost; see its capabilities")
 
     @torch.no_grad()
     def drive(self, problem: Problem, free: State | None) -> tuple[Drive, int]:
@@ -61,10 +80,10 @@ class Translation:
         return Drive(
             problem.phase,
             field,
-            _numbers(problem.x) if self._capabilities.inputs == "units" else None,
+            _numbers(problem.x).copy() if self._capabilities.inputs == "units" else None,
             curvature,
             nudge,
-            None if problem.scale is None else problem.scale.double().cpu().numpy(),
+            None if problem.scale is None else problem.scale.double().cpu().numpy().copy(),
             held,
             values,
         ), clipped
@@ -115,7 +134,7 @@ class Translation:
         """States of a layer in the units of the device, (B, size)."""
         values, domain = _numbers(s), self.energy.domain(layer)
         ends = ends_of(layer, self.energy, self._capabilities)
-        if isinstance(domain, Box) and ends is not None:
+        if isinstance(domain, Box) and ends is not None and math.isfinite(domain.upper - domain.lower):
             width = domain.upper - domain.lower
             return ends[0] + (values - domain.lower) * ((ends[1] - ends[0]) / width)
         return np.mod(values, 2 * math.pi) if isinstance(domain, Circle) else values
@@ -183,7 +202,7 @@ class Translation:
 
 
 def _from_ends(values: Array, ends: tuple[float, float], domain: Domain) -> Array:
-    if not isinstance(domain, Box):
+    if not isinstance(domain, Box) or not math.isfinite(domain.upper - domain.lower):
         return values
     return domain.lower + (values - ends[0]) * ((domain.upper - domain.lower) / (ends[1] - ends[0]))
 

@@ -4,6 +4,7 @@
 different ones; on a chain each layer has a column of its own. Every misfit is found at once.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
@@ -65,11 +66,25 @@ class Placement:
             (inputs if is_input else blocks).append(Block(self.units[edge.post], columns, values, name))
             clipped += outside
         unit = attrs.asdict(cast(Any, energy)) if attrs.has(type(energy)) else {}
-        return Couplings(self.size, tuple(blocks), tuple(inputs), self._curvature(network), unit), clipped
+        outputs, (lowest, highest) = self.units[network.output], self._ends(network, energy)
+        curvature = self._curvature(network)
+        couplings = Couplings(self.size, tuple(blocks), outputs, lowest, highest, tuple(inputs), curvature, unit)
+        return couplings, clipped
 
     def held(self, values: Array) -> tuple[Array, int]:
         """Couplings as the device holds them, and how many lie outside its range."""
         return fitted(values, self.capabilities.weight_range, self.capabilities.weight_bits)
+
+    def _ends(self, network: Network, energy: Energy) -> tuple[Array, Array]:
+        """Lowest and highest state of each unit, (N,) each."""
+        lowest, highest = np.zeros(self.size), np.zeros(self.size)
+        for layer in network.unit_layers:
+            ends = ends_of(layer, energy, self.capabilities)
+            is_open = ends is None or isinstance(energy.domain(layer), Circle)
+            lowest[self.units[layer.name]], highest[self.units[layer.name]] = (
+                (-np.inf, np.inf) if is_open or ends is None else ends
+            )
+        return lowest, highest
 
     def _curvature(self, network: Network) -> Array | None:
         bends = {layer.name: network.curvature(layer.name) for layer in network.unit_layers}
@@ -92,7 +107,7 @@ def ends_of(layer: Layer, energy: Energy, capabilities: Capabilities) -> tuple[f
         low, high = capabilities.ranges[layer.role]
         return low, high
     if isinstance(domain, Box):
-        return domain.lower, domain.upper
+        return (domain.lower, domain.upper) if math.isfinite(domain.upper - domain.lower) else None
     return (-1.0, 1.0) if isinstance(domain, Spins) else None
 
 

@@ -169,21 +169,25 @@ class DeviceSession(Session):
             raise RunError(
                 f"{self.settler}: program returned a {type(programmed).__name__}, expected is Programmed or None"
             )
-        if programmed.effective is not None:
-            given = [np.shape(values) for values in programmed.effective]
-            finite = all(np.all(np.isfinite(values)) for values in programmed.effective)
-            if given != shapes or not finite:
+        for kind, blocks in (("effective", programmed.effective), ("held", programmed.held)):
+            if blocks is None:
+                continue
+            given = [np.shape(values) for values in blocks]
+            if given != shapes or not all(np.all(np.isfinite(values)) for values in blocks):
                 what = f"shapes {given}, expected are {shapes}" if given != shapes else "numbers that are not finite"
-                raise RunError(f"{self.settler}: the effective couplings came back with {what}")
+                raise RunError(f"{self.settler}: the {kind} couplings came back with {what}")
         return programmed
 
     def _keep(self, couplings: Couplings, programmed: Programmed) -> None:
-        """Weights as they were programmed, in `programmed`, and without shadow weights in the network itself."""
+        """Weights as they act, in `programmed`, and without shadow weights as they are held, in the network itself."""
         self.programmed.load_state_dict(self.network.state_dict())
         blocks = (*couplings.blocks, *couplings.inputs)
-        effective = programmed.effective or tuple(block.values for block in blocks)
-        for block, values in zip(blocks, effective, strict=True):
-            for network in (self.programmed,) if self.backend.shadow else (self.programmed, self.network):
+        asked = tuple(block.values for block in blocks)
+        held = programmed.held or asked
+        taken = [(self.programmed, programmed.effective or held)]
+        taken += [] if self.backend.shadow else [(self.network, held)]
+        for network, every in taken:
+            for block, values in zip(blocks, every, strict=True):
                 edge = network.edges[block.name]
                 weight = next(edge.parameters())
                 edge.take_matrix_(torch.as_tensor(np.asarray(values)).to(weight))
@@ -196,6 +200,7 @@ class DeviceSession(Session):
     def settle(
         self, problem: Problem, start: State | None = None, *, generator: torch.Generator | None = None
     ) -> Relaxation:
+        self._translation.require_offered(problem)
         most = self.largest_batch or problem.batch
         if problem.batch <= most:
             return self._settle(problem, start)

@@ -9,6 +9,7 @@ accept True and inf; here bool is no number, a number is finite and is one that 
 one in 64 bits, any other up to 1e30), and a wrong value names the option.
 """
 
+import functools
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, dataclass_transform, get_type_hints
@@ -88,8 +89,9 @@ def _convert(value: Any, instance: object, field: "attrs.Attribute[Any]") -> Any
         raise ValueError(f"{type(instance).__name__}({field.name}={shown(value)}): {error}") from None
 
 
-def option_types(cls: type) -> dict[str, Any]:
-    """Resolved annotations of the options of `cls`."""
+@functools.lru_cache(maxsize=256)
+def option_types(cls: type) -> Mapping[str, Any]:
+    """Resolved annotations of the options of `cls`; they are asked for with every value, and costly to find."""
     return get_type_hints(cls)
 
 

@@ -61,6 +61,22 @@ class Problem:
         check_tensor("input", x, (len(x), *shape), next(network.parameters()))
         return cls(network, energy, x)
 
+    @classmethod
+    def of_fields(cls, network: Network, energy: Energy, fields: Mapping[str, Tensor]) -> "Problem":
+        """The free phase of units that get their constant fields from outside, (B, *shape) by layer, as on a chip.
+
+        The network has neither biases nor an input that drives anything; it is settled without autograd.
+
+        Raises:
+            UsageError: the network has biases.
+        """
+        if len(network.biases):
+            raise UsageError("fields come in place of biases, and the network has some", advice="leave them out")
+        first = next(iter(fields.values()))
+        x = first.new_zeros(len(first), *network.layers[network.input].shape)
+        versions = {name: sum(edge.version for edge in network.input_edges(name)) for name in fields}
+        return cls(network, energy, x, drives={name: (versions[name], field) for name, field in fields.items()})
+
     def nudged(
         self, cost: Cost, target: Tensor, beta: float | Tensor, *, scale: float | Tensor | None = None
     ) -> "Problem":

@@ -1,0 +1,1 @@
+"""A chip that does not exist: any capabilities, any physics, settled by a relaxer on this computer."""
