@@ -19,7 +19,7 @@ from typer.testing import Result
 import eb_core
 from eb_core import PluginError, Registry, UsageError
 from eb_core.registry import KINDS, parse_recipe, resolve_layers
-from eb_core.training.trained import load_run_data
+from eb_core.training.loading import load_run_data
 
 Eb = Callable[..., Result]
 POISON = "from pathlib import Path\nPath({marker!r}).write_text('it ran')\nclass Poison:\n    pass\n"
@@ -57,6 +57,7 @@ COMMANDS: dict[str, Callable[[Path], list[Any]]] = {
     "eb evaluate": lambda run: ["evaluate", run],
     "eb relax": lambda run: ["relax", run],
     "eb train --resume": lambda run: ["train", "--resume", run],
+    "eb train --from": lambda run: ["train", "--from", run],
     "eb train --recipe": lambda run: ["train", "--recipe", run / "recipe.toml"],
     "eb relax --recipe": lambda run: ["relax", "--recipe", run / "recipe.toml"],
 }
@@ -65,11 +66,12 @@ CALLS: dict[str, Callable[..., Any]] = {
     "load_run_data": load_run_data,
     "resume": eb_core.resume,
     "train": lambda run, **trust: eb_core.train(recipe=str(run / "recipe.toml"), **trust),
+    "train from": lambda run, **trust: eb_core.train(start=run, **trust),
 }
 NOT_ASKED_FOR = {
     "eb evaluate": (),
-    "eb relax": ("rule", "backend"),
-    "eb relax --recipe": ("rule", "backend"),
+    "eb relax": ("rule",),
+    "eb relax --recipe": ("rule",),
     "load_run": ("dataset",),
     "load_run_data": tuple(kind for kind in KINDS if kind != "dataset"),
 }

@@ -1,12 +1,14 @@
 """Training on a device: what it did is attributed, counted and kept, and a run goes on as if never stopped."""
 
+import contextlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 import resume_parts
-from boards import Faulty
+from boards import Faulty, Sound
 from cells import Cells
 from foreign_physics import Centred, Chain
 from noisy_board import Chip
@@ -14,9 +16,13 @@ from resume_parts import Killed, StopAt, clouds, outcome
 
 import eb_core as eb
 from eb_core import RunError, UsageError
+from eb_core.device import Capabilities, configurable, option
+from eb_core.learning.simulator import Simulator
 from eb_core.learning.usage import duration, in_words
 from eb_core.training import execute
+from eb_core.training.estimate import Sizes, estimate
 from eb_core.training.history import summarise
+from eb_core.training.settings import TrainerSettings
 
 PARTS: dict[str, Any] = {"model": Chain(), "energy": Cells(), "rule": Centred()}
 SETTINGS: dict[str, Any] = {"epochs": 3, "batch_size": 8, "lr": 0.05, "validation": 0.25}
@@ -152,6 +158,77 @@ def test_the_refusal_of_a_backend_names_the_part_that_it_judges() -> None:
             eb.train(**(PARTS | {"backend": Chip()} | parts), data=clouds())
         assert named in str(raised.value)
         assert "relaxer" not in str(raised.value)
+
+
+def test_a_budget_of_device_time_ends_with_a_checkpoint_and_goes_on_for_as_long_again(tmp_path: Path) -> None:
+    whole = train(Chip(noise=0.1), tmp_path / "whole")
+    assert whole.path is not None
+    used, budget = whole.usage["seconds"], 0.45
+    with pytest.raises(RunError, match=r"the device time is used up: 4\d\d ms of 450 ms") as raised:
+        train(Chip(noise=0.1), tmp_path / "part", device_seconds=budget)
+    assert any("to go on where it stopped: eb train --resume" in note for note in raised.value.__notes__)
+    (path,) = (tmp_path / "part").iterdir()
+    starts = 1
+    while manifest_of(path)["status"] == "interrupted":
+        assert (path / "checkpoint.safetensors").exists()
+        assert budget * starts <= manifest_of(path)["usage"]["seconds"] < (budget + 0.1) * starts
+        starts += 1
+        with contextlib.suppress(RunError):
+            eb.resume(path, data=clouds(), trust=True)
+    assert manifest_of(path)["status"] == "finished"
+    assert starts == math.ceil(used / budget)
+    assert outcome(path)[0] == outcome(whole.path)[0]
+
+
+def test_a_budget_does_nothing_to_a_simulation(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {**SETTINGS, "epochs": 1, "device_seconds": 1e-9}
+    result = eb.train(**resume_parts.PARTS, data=clouds(), out=tmp_path, **settings)
+    assert manifest_of(result.path)["status"] == "finished"
+
+
+@configurable
+class Phases(Sound):
+    """A machine of the OIM paper: each phase takes 1 us, and its state can be written."""
+
+    reuse: bool = option(default=True, help="whether a state can be written")
+
+    def capabilities(self) -> Capabilities:
+        starts = ("reset", "write") if self.reuse else ("reset", "last")
+        return Capabilities(unit="cell", settle_seconds=1e-6, program_seconds=0.0, starts=starts, watts=0.5)
+
+
+def test_the_estimate_of_the_oim_paper_is_nine_seconds() -> None:
+    settings = TrainerSettings(epochs=50, batch_size=128, validation=0.0)
+    found = estimate(Phases(), Centred(), settings, Sizes(train=60_000))
+    assert found is not None
+    assert found.seconds == pytest.approx(3 * 60_000 * 50 * 1e-6)
+    assert found.joules == pytest.approx(4.5)
+    assert found.told.startswith("at 1 us for a settle of 1 sample, 3 settles a batch: 180 ms an epoch (1,407 settles")
+    assert "9 s for 50 epochs, 4.5 J" in found.told
+    again = estimate(Phases(reuse=False), Centred(), settings, Sizes(train=60_000))
+    assert again is not None
+    assert again.seconds == pytest.approx(12.0)  # the free phase once more before the second nudge
+    assert estimate(Simulator(), Centred(), settings, Sizes(train=60_000)) is None
+
+
+@pytest.mark.parametrize("backend", [Chip(), Chip(reads=3), Phases(), Phases(reuse=False, reads=2)])
+def test_the_estimate_is_what_the_training_then_uses(backend: Any) -> None:
+    settings = TrainerSettings(**SETTINGS)
+    found = estimate(backend, Centred(), settings, Sizes.of(44, 44, settings))
+    result = train(backend)
+    assert found is not None
+    assert found.seconds == pytest.approx(result.usage["seconds"])
+    assert found.joules == pytest.approx(result.usage["joules"])
+    for report in result.reports:
+        assert report.usage["settles"] == found.settles
+
+
+def test_a_budget_that_will_not_do_is_said_before(tmp_path: Path) -> None:
+    with (
+        pytest.warns(eb.Notice, match="will take about .* of the device, and the budget is 100 ms"),
+        pytest.raises(RunError, match="the device time is used up"),
+    ):
+        train(Chip(), tmp_path, device_seconds=0.1)
 
 
 def test_use_is_told_in_one_line() -> None:

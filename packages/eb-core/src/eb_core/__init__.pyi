@@ -30,11 +30,12 @@ from .network.network import Layer as Layer, Model as Model, Network as Network
 from .training.api import train as train
 from .training.evaluation import Predictions as Predictions, Score as Score
 from .training.execute import TrainingResult as TrainingResult
+from .training.loading import load_run as load_run
 from .training.report import EpochReport as EpochReport, Notice as Notice, Observer as Observer
 from .training.resume import resume as resume
 from .training.settings import TrainerSettings as TrainerSettings
 from .training.build import make_network as make_network
-from .training.trained import TrainedNet as TrainedNet, load_run as load_run
+from .training.trained import TrainedNet as TrainedNet
 from .learning.oracle import ExactGradient as ExactGradient, exact_gradient as exact_gradient
 from .learning.simulator import Simulator as Simulator
 from .physics.cross_entropy import CrossEntropy as CrossEntropy

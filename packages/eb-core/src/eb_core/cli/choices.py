@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from eb_core.registry import Fault, Registry, SettingsLayer, Text, UsageError
+from eb_core.registry import Fault, Registry, SettingsLayer, Text, UsageError, resolve_layers
+from eb_core.registry.errors import raise_if_any
 from eb_core.registry.recipes import TRAINER
 
 Options = Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", show_default=False)]
@@ -14,6 +15,10 @@ Options = Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", show_def
 
 Trust = Annotated[
     bool, typer.Option("--trust", help="Files may run code: trust whoever wrote the recipe or the run directory.")
+]
+
+Lossy = Annotated[
+    bool, typer.Option("--allow-lossy", help="Though the device holds many couplings only cut to its range.")
 ]
 
 
@@ -26,6 +31,11 @@ def names_of(kind: str) -> Callable[[str], list[str]]:
         return []
 
     return complete
+
+
+def lossy(backend_opt: list[str] | None, allowed: bool) -> list[str]:
+    """`--backend-opt`, with what `--allow-lossy` is short for."""
+    return [*(backend_opt or []), *(["allow_lossy=true"] if allowed else [])]
 
 
 def component_layer(kind: str, text: str) -> SettingsLayer:
@@ -61,6 +71,19 @@ def _at_commas(text: str) -> list[str]:
         else:
             parts[-1] += sign
     return [part for part in parts if part.strip()]
+
+
+def built(registry: Registry, kind: str, name: str | None, options: Sequence[str] | None) -> Any:
+    """One component with the options that were typed for it.
+
+    Raises:
+        UsageError, PluginError: there is none, or an option is wrong.
+    """
+    layer, faults = layer_from_flags({kind: name}, {kind: options}, {})
+    raise_if_any(faults)
+    configuration, faults = resolve_layers(registry, [layer], [kind])
+    raise_if_any(faults)
+    return configuration[kind]
 
 
 def layer_from_flags(

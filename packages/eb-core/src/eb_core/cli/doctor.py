@@ -4,15 +4,18 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
-from typing import Any, Final
+from pathlib import Path
+from typing import Annotated, Any, Final
 
 import attrs
 import typer
 
+from eb_core.cli.choices import Options, names_of
 from eb_core.cli.listing import AsJson
+from eb_core.cli.probe import probe_device
 from eb_core.cli.render import err, guarded, out, print_json, show_fault
 from eb_core.cli.terminal import styled
-from eb_core.registry import KINDS, PLUGIN_API, EbError, Fault, PluginError, Registry
+from eb_core.registry import KINDS, PLUGIN_API, EbError, Fault, PluginError, Registry, UsageError
 from eb_core.registry.recipes import read_recipe
 from eb_core.registry.suites import read_suite
 from eb_core.registry.wording import told
@@ -22,12 +25,31 @@ SLOW: Final = 1.0
 
 
 @guarded
-def doctor(context: typer.Context, as_json: AsJson = False) -> None:
+def doctor(
+    context: typer.Context,
+    name: Annotated[
+        str | None, typer.Argument(help="With --probe: the backend of the device.", autocompletion=names_of("backend"))
+    ] = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Ask a real device what it can do, and keep it in a dated file.")
+    ] = False,
+    backend_opt: Options = None,
+    output: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="With --probe: the file; an old one stays as it is.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Check Python, torch, every plugin and every component; exit code 3 if a plugin is in trouble.
 
     EB_PLUGINS_DENY='*' eb doctor loads no plugin at all.
     """
     registry: Registry = context.obj
+    if probe:
+        probe_device(registry, name, backend_opt, output, as_json)
+        return
+    if name or backend_opt or output:
+        typed = name or next(iter(backend_opt or ()), None) or f"--out {output}"
+        raise UsageError(f"'{typed}' belongs to --probe", origin="eb doctor", advice="add --probe, or leave it out")
     facts = _facts()
     faults = [fault for plugin in registry.plugins if plugin.status != "disabled" for fault in plugin.faults]
     checked = 0
@@ -54,18 +76,22 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
             }
         )
     else:
-        for name, value in facts.items():
-            out.print(f"{name:12} {value}")
-        for plugin in registry.plugins:
-            late = f", slow: loaded in {plugin.seconds:.1f} s" if plugin.seconds > SLOW else ""
-            out.print(f"{'plugin':12} {plugin.distribution} {plugin.version}: {plugin.status}{late}")
-        out.print(f"{'components':12} {checked} checked, {len(faults)} problems")
-        for fault in faults:
-            show_fault(fault)
+        _show(registry, facts, checked, faults)
     if faults:
         raise typer.Exit(PluginError.exit_code)
     if not as_json:
         err.print(styled("[green]all is well[/]" if checked else "[yellow]no plugin is loaded[/]"))
+
+
+def _show(registry: Registry, facts: dict[str, str], checked: int, faults: list[Fault]) -> None:
+    for name, value in facts.items():
+        out.print(f"{name:12} {value}")
+    for plugin in registry.plugins:
+        late = f", slow: loaded in {plugin.seconds:.1f} s" if plugin.seconds > SLOW else ""
+        out.print(f"{'plugin':12} {plugin.distribution} {plugin.version}: {plugin.status}{late}")
+    out.print(f"{'components':12} {checked} checked, {len(faults)} problems")
+    for fault in faults:
+        show_fault(fault)
 
 
 def _load_faults(registry: Registry, kind: str, component: Any) -> list[Fault]:

@@ -6,9 +6,22 @@ from typing import Annotated, Any
 import attrs
 import typer
 
+from eb_core.cli.choices import Options, built
 from eb_core.cli.render import guarded, out, print_json, show_cure, table
 from eb_core.cli.terminal import paragraphs, styled
-from eb_core.registry import HOOKS, KINDS, Component, Plugin, Registry, UsageError, did_you_mean, fields, type_name
+from eb_core.registry import (
+    HOOKS,
+    KINDS,
+    Component,
+    EbError,
+    Fault,
+    Plugin,
+    Registry,
+    UsageError,
+    did_you_mean,
+    fields,
+    type_name,
+)
 from eb_core.registry.component import FILES
 from eb_core.registry.conditions import in_words
 from eb_core.registry.options import default_of, option_types
@@ -25,7 +38,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 def list_plugins(
     context: typer.Context,
     matrix: Annotated[
-        bool, typer.Option("--matrix", help="Instead, which relaxer fits which energy, and why not (loads torch).")
+        bool,
+        typer.Option(
+            "--matrix",
+            help="Instead, which relaxer fits which energy, which rule which backend, and why not (loads torch).",
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -79,13 +96,21 @@ def describe(
         str, typer.Argument(help="model, energy, relaxer, rule, cost, dataset, backend, recipe, suite, trainer")
     ],
     name: Annotated[str, typer.Argument(help="Name of the component; nothing for the trainer.")] = "",
+    backend_opt: Options = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a component does, its options with default, range and unit, and where it comes from."""
+    """Show what a component does, its options with default, range and unit, and where it comes from.
+
+    Of a device also its capabilities; --backend-opt says of which one, where its options choose.
+    """
     registry: Registry = context.obj
     known = (*KINDS, *FILES, TRAINER)
     if kind not in known:
         raise UsageError(f"no kind is called '{kind}'", origin="KIND", advice=did_you_mean(kind, known))
+    if backend_opt and kind != "backend":
+        raise UsageError(
+            f"a {kind} has no options of a backend", origin=f"--backend-opt {backend_opt[0]}", advice="leave it out"
+        )
     if kind == TRAINER:
         _show(kind, Component("trainer", TRAINER_TARGET), _trainer_class(), as_json)
         return
@@ -96,7 +121,48 @@ def describe(
         text = packaged_text(kind, component)
         print_json({"name": name, "target": component.target, "toml": text}) if as_json else out.print(paragraphs(text))
         return
-    _show(kind, component, registry.load(kind, component), as_json)
+    cls = registry.load(kind, component)
+    _show(kind, component, cls, as_json, _capabilities(registry, name, backend_opt) if kind == "backend" else None)
+
+
+def _capabilities(
+    registry: Registry, name: str, options: list[str] | None
+) -> list[tuple[str, str, str]] | Fault | None:
+    """(name, value, meaning) of all that a device can do; why it is not known; None of a simulation.
+
+    Raises:
+        UsageError: options were typed, and do not serve.
+    """
+    from eb_core.device.backend import DeviceBackend
+    from eb_core.device.capabilities import described
+
+    try:
+        backend = built(registry, "backend", name, options)
+        if isinstance(backend, DeviceBackend):
+            return described(backend.capabilities())
+    except EbError as error:
+        if options:
+            raise
+        return error.faults[0]
+    if options:
+        raise UsageError(
+            f"backend '{name}' is no device, and says nothing of itself by its options",
+            origin=f"--backend-opt {options[0]}",
+            advice="leave it out",
+        )
+    return None
+
+
+def _show_capabilities(capabilities: list[tuple[str, str, str]] | Fault) -> None:
+    if isinstance(capabilities, Fault):
+        out.print(styled("[yellow]what it can do is not known:[/] {}", capabilities.what))
+        show_cure(capabilities, out)
+    else:
+        can = table("it can", "value", "meaning")
+        for name, value, meaning in capabilities:
+            can.add_row(styled("[cyan]{}[/]", name), value, meaning)
+        out.print(can)
+    out.print()
 
 
 def _trainer_class() -> type:
@@ -105,7 +171,13 @@ def _trainer_class() -> type:
     return TrainerSettings
 
 
-def _show(kind: str, component: Component, cls: type, as_json: bool) -> None:
+def _show(
+    kind: str,
+    component: Component,
+    cls: type,
+    as_json: bool,
+    capabilities: list[tuple[str, str, str]] | Fault | None = None,
+) -> None:
     kinds = option_types(cls)
     rows: list[dict[str, Any]] = [
         {
@@ -124,7 +196,12 @@ def _show(kind: str, component: Component, cls: type, as_json: bool) -> None:
     ]
     text = inspect.getdoc(cls) or ""
     if as_json:
-        print_json({"kind": kind, **attrs.asdict(component), "doc": text, "options": rows})
+        can: dict[str, Any] = {}
+        if isinstance(capabilities, list):
+            can["capabilities"] = {name: {"value": value, "help": meaning} for name, value, meaning in capabilities}
+        elif capabilities:
+            can["fault"] = capabilities.what
+        print_json({"kind": kind, **attrs.asdict(component), "doc": text, "options": rows, **can})
         return
     out.print(styled("[bold]{} [cyan]{}[/][/]  [dim]{}[/]\n", kind, component.name, component.target))
     out.print(paragraphs(text), end="\n\n")
@@ -132,6 +209,8 @@ def _show(kind: str, component: Component, cls: type, as_json: bool) -> None:
         out.print("preset: " + ", ".join(f"{key} = {value!r}" for key, value in component.preset.items()), end="\n\n")
     if component.recipe:
         out.print(f"default recipe: {component.recipe}", end="\n\n")
+    if capabilities is not None:
+        _show_capabilities(capabilities)
     if not rows:
         out.print("It has no options.")
         return

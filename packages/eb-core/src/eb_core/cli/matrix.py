@@ -1,5 +1,6 @@
-"""`eb list-plugins --matrix`: which relaxer fits which energy, and why not where it does not."""
+"""`eb list-plugins --matrix`: which relaxer fits which energy, which rule which backend, and why not."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -12,27 +13,39 @@ from eb_core.registry.catalog import Offer
 from eb_core.registry.options import structure
 from eb_core.registry.setup import Setup
 
+TABLES = (("relaxer", "energy"), ("rule", "backend"))
+"""The kinds of the rows and of the columns."""
+
 
 @attrs.frozen
 class Pair:
-    """One relaxer with its defaults on one energy with its own: it fits unless there is a reason."""
+    """Two components with their default options: they fit unless there is a reason."""
 
-    relaxer: str
-    energy: str
+    row: str
+    column: str
     reason: str | None
 
 
-def pairs(registry: Registry) -> list[Pair]:
-    """Every pair of what is registered; a component that cannot be made is a reason, not an error."""
+def pairs(registry: Registry, rows: str, columns: str) -> list[Pair]:
+    """Every pair of what is registered of two kinds; what cannot be made, or asked, is a reason and no error."""
+    others = _made(registry, columns)
+    return [
+        Pair(row, column, _reason({rows: one, columns: other}))
+        for row, one in _made(registry, rows).items()
+        for column, other in others.items()
+    ]
+
+
+def _reason(parts: dict[str, Any]) -> str | None:
     from eb_core.learning.fit import misfit
 
-    energies = _made(registry, "energy")
-    found = []
-    for relaxer, dynamics in _made(registry, "relaxer").items():
-        for energy, physics in energies.items():
-            broken = next((one.what for one in (dynamics, physics) if isinstance(one, Fault)), None)
-            found.append(Pair(relaxer, energy, broken or misfit(Setup(energy=physics, relaxer=dynamics))))
-    return found
+    broken = next((one.what for one in parts.values() if isinstance(one, Fault)), None)
+    if broken:
+        return broken
+    try:
+        return misfit(Setup(**parts))
+    except EbError as error:  # a device whose capabilities cannot be read, say
+        return error.faults[0].what
 
 
 def _made(registry: Registry, kind: str) -> dict[str, Any]:
@@ -59,23 +72,37 @@ def _instance(registry: Registry, kind: str, offer: Offer) -> Any:
 
 
 def show_matrix(registry: Registry, as_json: bool) -> None:
-    """A table of relaxers and energies; the reasons of what does not fit stand below it, by number."""
-    found = pairs(registry)
+    """One table of relaxers and energies, one of rules and backends; below, by number, why something does not fit."""
+    found = {kinds: pairs(registry, *kinds) for kinds in TABLES}
     if as_json:
-        print_json([{**attrs.asdict(one), "fits": one.reason is None} for one in found])
+        print_json(
+            {
+                f"{rows}s": [
+                    {rows: one.row, columns: one.column, "reason": one.reason, "fits": one.reason is None}
+                    for one in some
+                ]
+                for (rows, columns), some in found.items()
+            }
+        )
         return
-    energies = list(dict.fromkeys(one.energy for one in found))
-    reasons = list(dict.fromkeys(one.reason for one in found if one.reason))
-    shown = table("relaxer", *energies)
-    for relaxer in dict.fromkeys(one.relaxer for one in found):
-        row = [one for one in found if one.relaxer == relaxer]
-        shown.add_row(styled("[cyan]{}[/]", relaxer), *(_cell(one, reasons) for one in row))
-    print_wide(shown)
-    out.print()
+    reasons = list(dict.fromkeys(one.reason for some in found.values() for one in some if one.reason))
+    for (rows, columns), some in found.items():
+        if not some:
+            out.print(styled("[yellow]no {} or no {} is installed[/]\n", rows, columns))
+            continue
+        out.print(styled("[bold]{}s on {}[/]", rows, {"energy": "energies"}.get(columns, f"{columns}s")))
+        _show(rows, some, reasons)
+        out.print()
     for number, reason in enumerate(reasons, 1):
         out.print(styled("[yellow]no {}[/]  {}", number, reason))
-    if not found:
-        out.print(styled("[yellow]no relaxer or no energy is installed[/]"))
+
+
+def _show(rows: str, found: Sequence[Pair], reasons: list[str]) -> None:
+    shown = table(rows, *dict.fromkeys(one.column for one in found))
+    for name in dict.fromkeys(one.row for one in found):
+        cells = (_cell(one, reasons) for one in found if one.row == name)
+        shown.add_row(styled("[cyan]{}[/]", name), *cells)
+    print_wide(shown)
 
 
 def _cell(one: Pair, reasons: list[str]) -> Text:

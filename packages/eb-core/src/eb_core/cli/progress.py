@@ -13,7 +13,7 @@ from eb_core.registry.commands import command
 from eb_core.registry.wording import shortened
 from eb_core.training.evaluation import Score
 from eb_core.training.execute import TrainingResult
-from eb_core.training.manifest import RECIPE
+from eb_core.training.manifest import RECIPE, read_manifest
 from eb_core.training.report import EpochReport, NewAdvice
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -109,7 +109,9 @@ def show_summary(console: Terminal, result: TrainingResult, data_dir: Path | Non
     if result.path:
         more = (*(() if data_dir is None else ("--data-dir", data_dir)), *result.configuration.vouch)
         console.print(f"run           {result.path}")
-        console.print("again         " + command("eb", "train", "--recipe", result.path / RECIPE, *more))
+        begun = read_manifest(result.path).get("start")
+        again = (*(("--from", begun["path"]) if begun else ()), "--recipe", result.path / RECIPE)
+        console.print("again         " + command("eb", "train", *again, *more))
         console.print("evaluate      " + command("eb", "evaluate", result.path, *more))
 
 

@@ -1,27 +1,25 @@
-"""`eb relax`: one batch, several dynamics, the same weights and the same start."""
+"""`eb relax`: one batch, several dynamics, the same weights and the same start; or a device that settles it."""
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import attrs
 import typer
 
-from eb_core.cli.choices import Options, Trust, component_layer, layer_from_flags, names_of
+from eb_core.cli.choices import Lossy, Options, Trust, component_layer, layer_from_flags, lossy, names_of
 from eb_core.cli.listing import AsJson
-from eb_core.cli.render import err, guarded, out, print_json
-from eb_core.cli.terminal import styled
+from eb_core.cli.relax_batch import Asked
+from eb_core.cli.render import guarded
 from eb_core.registry import Configuration, EbError, Registry, SettingsLayer, UsageError, read_recipe
 from eb_core.registry.errors import gathered, raise_if_any, raise_together
 from eb_core.registry.recipes import TRAINER
-from eb_core.registry.setup import Setup
-
-if TYPE_CHECKING:
-    from eb_core.data.data import Data
-    from eb_core.network.network import Network
 
 KINDS = ("model", "energy", "relaxer", "cost", "dataset", TRAINER)
 OF_THE_RUN = ("model", "energy")
+OF_A_SIMULATION = {"steps": "a device has no iterations", "plot": "a device leaves no curve to draw"}
+"""Flags that make no sense where a device settles, and why."""
 
 
 @guarded
@@ -42,6 +40,10 @@ def relax(
     energy: Annotated[str | None, typer.Option(help="Physics of a unit.", autocompletion=names_of("energy"))] = None,
     cost: Annotated[str | None, typer.Option(help="Cost of the nudge.", autocompletion=names_of("cost"))] = None,
     dataset: Annotated[str | None, typer.Option(help="Where x comes from.", autocompletion=names_of("dataset"))] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(help="A device that settles it, in place of simulations.", autocompletion=names_of("backend")),
+    ] = None,
     recipe: Annotated[
         list[str] | None, typer.Option(help="Recipe name or FILE.toml.", autocompletion=names_of("recipe"))
     ] = None,
@@ -49,6 +51,8 @@ def relax(
     energy_opt: Options = None,
     cost_opt: Options = None,
     dataset_opt: Options = None,
+    backend_opt: Options = None,
+    allow_lossy: Lossy = False,
     beta: Annotated[
         float,
         typer.Option(min=-1e6, max=1e6, help="Nudge towards the targets this strongly; 0 settles the free phase."),
@@ -69,6 +73,8 @@ def relax(
 ) -> None:
     """Settle one batch with several dynamics; show what each reaches, in how many iterations and seconds.
 
+    With --backend, or a run of a device: let the device settle it, and show settles and device time.
+
     eb relax --relaxer hopfield --relaxer "gradient-flow(dt=.3)" --plot relax.svg
     """
     from eb_core.training.curves import check_plot
@@ -78,16 +84,58 @@ def relax(
         raise UsageError(f"beta must be finite, not {beta}", origin=f"--beta {beta}", advice="0 settles the free phase")
     if plot:
         check_plot(plot)
-    names = {"model": model, "energy": energy, "cost": cost, "dataset": dataset}
+    names = {"model": model, "energy": energy, "cost": cost, "dataset": dataset, "backend": backend}
     options = {"model": model_opt, "energy": energy_opt, "cost": cost_opt, "dataset": dataset_opt}
+    options["backend"] = lossy(backend_opt, allow_lossy)
     settings = {"seed": seed, "dtype": dtype, "device": device, "threads": threads}
     flags, faults = layer_from_flags(names, options, settings)
     raise_if_any(faults)
     if run is not None:
         _refuse_beside_run(names, options, recipe)
     below, notes = _below(registry, run, recipe, flags, trust)
-    made = _configurations(registry, below, flags, relaxer or [])
-    _settle(registry, run, made, data_dir, dataset, trust, beta, (steps, batch, repeats), plot, as_json, notes)
+    backend = _device(below, flags, bool(relaxer), notes)
+    if backend is not None:
+        _refuse_of_a_simulation(context, backend)
+    made = _configurations(registry, below, flags, relaxer or [], backend, run)
+    asked = Asked(registry, run, data_dir, dataset, trust, beta, steps, batch, repeats, plot, as_json, notes)
+    if backend is None:
+        from eb_core.cli.relax_simulated import settle
+    else:
+        from eb_core.cli.relax_device import settle
+    settle(asked, made)
+
+
+def _device(below: Sequence[SettingsLayer], flags: SettingsLayer, simulates: bool, notes: list[str]) -> str | None:
+    """The backend that settles it, or None for this computer; what is passed over goes into `notes`.
+
+    It is the one that was typed. Without one it is that of the run or the recipe, unless a relaxer was typed.
+    """
+    from eb_core.training.manifest import SIMULATOR
+
+    typed = flags.name_of("backend")
+    own = next((name for layer in reversed(below) if (name := layer.name_of("backend"))), None)
+    chosen = typed or (None if simulates else own)
+    if chosen in (None, SIMULATOR):
+        if "backend" in flags.sections and len(flags.sections["backend"]) > (typed is not None):
+            raise UsageError(
+                "options of a backend do nothing here, as relaxers settle it on this computer",
+                origin="--backend-opt",
+                advice="add --backend NAME of a device, and leave --relaxer out if it settles by itself",
+            )
+        if typed is None and own not in (None, SIMULATOR):
+            notes.append(f"this is a simulation, and not backend '{own}', as a relaxer is asked for")
+        return None
+    return chosen
+
+
+def _refuse_of_a_simulation(context: typer.Context, device: str) -> None:
+    for name, why in OF_A_SIMULATION.items():
+        if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE":
+            raise UsageError(
+                f"--{name} does nothing with backend '{device}': {why}",
+                origin=f"--{name}",
+                advice="leave it out, or add --backend simulator",
+            )
 
 
 def _refuse_beside_run(names: dict[str, str | None], options: dict[str, Any], recipe: list[str] | None) -> None:
@@ -108,9 +156,9 @@ def _below(
     if run is None:
         return [read_recipe(registry, one, trust=trust, typed=("eb", "relax")) for one in recipe or []], []
     from eb_core.training.preparation import prepared_as
-    from eb_core.training.trained import written_recipe
+    from eb_core.training.written import written_recipe
 
-    written = written_recipe(run, trust, ("eb", "relax"))
+    written = attrs.evolve(written_recipe(run, trust, ("eb", "relax")), is_default=True)
     dataset = flags.name_of("dataset")
     if dataset is None:
         return [written], []
@@ -119,141 +167,40 @@ def _below(
 
 
 def _configurations(
-    registry: Registry, below: Sequence[SettingsLayer], flags: SettingsLayer, relaxers: Sequence[str]
+    registry: Registry,
+    below: Sequence[SettingsLayer],
+    flags: SettingsLayer,
+    relaxers: Sequence[str],
+    device: str | None,
+    run: Path | None,
 ) -> dict[str, Configuration]:
-    """What was typed for each relaxer -> everything resolved; all that is wrong is reported before any work starts."""
-    from eb_core.training.prepare import configure
+    """What was typed for each relaxer -> everything resolved; all that is wrong is reported before any work starts.
 
+    On a device a network is judged with the weights that it will have.
+    """
+    from eb_core.training.prepare import configure
+    from eb_core.training.start import Start
+
+    kinds = KINDS if device is None else (*KINDS, "backend")
+    start = None if device is None or run is None else Start.of(run, origin="RUN")
     errors: list[EbError] = []
     made: dict[str, Configuration] = {}
     for text in relaxers:
         with gathered(errors):
-            if text in made:
+            if relaxers.count(text) > 1:
                 raise UsageError(f"'{text}' is given twice", origin="--relaxer", advice="give each once")
-            made[text] = configure(registry, [*below, flags, component_layer("relaxer", text)], KINDS)
+            layers = [*below, flags, component_layer("relaxer", text)]
+            made[_called(device, text)] = configure(registry, layers, kinds, start=start)
     if not relaxers:
         with gathered(errors):
-            only = configure(registry, [*below, flags], KINDS)
-            made[only.sections["relaxer"].name] = only
+            only = configure(registry, [*below, flags], kinds, start=start)
+            relaxer = only.sections["relaxer"]
+            made[_called(device, relaxer.name if relaxer.is_chosen else None)] = only
     unique = dict.fromkeys(fault for error in errors for fault in error.faults)
     raise_together([type(max(errors, key=lambda error: error.exit_code))(*unique)] if errors else [])
     return made
 
 
-def _settle(
-    registry: Registry,
-    run: Path | None,
-    made: dict[str, Configuration],
-    data_dir: Path | None,
-    dataset: str | None,
-    trust: bool,
-    beta: float,
-    budget: tuple[int, int, int],
-    plot: Path | None,
-    as_json: bool,
-    said: Sequence[str],
-) -> None:
-    from eb_core.diagnostics.measure import settle_amply
-    from eb_core.diagnostics.side_by_side import side_by_side, with_budget
-    from eb_core.learning.fit import notices
-    from eb_core.settling.problem import Problem
-    from eb_core.settling.state import State
-    from eb_core.training.execute import threads as cpu_threads
-    from eb_core.training.streams import stream
-
-    first, (steps, batch, repeats) = next(iter(made.values())), budget
-    settings, energy, cost = first[TRAINER], first["energy"], first["cost"]
-    relaxers = {name: with_budget(one["relaxer"], steps) for name, one in made.items()}
-    with cpu_threads(settings.threads), err.status("loading data") as status:
-        data = _data(registry, run, first, data_dir, dataset, trust)
-        network = _network(run, first, data)
-        weight = next(network.parameters())
-        rows = (data.test or data.train).x[:batch].to(weight)
-        problem = Problem.free(network, energy, rows)
-        start, said = problem.initial_state(), list(said)
-        if beta:
-            name, only = next(iter(made.items()))
-            status.update(styled("{}: the free state that the nudged phase starts from", name))
-            _, free = settle_amply(only["relaxer"], problem)
-            start = State(free.state.units)
-            said += [
-                f"the nudged phase starts from the free state of {name}, residual {float(free.residual.max()):.1e}"
-            ]
-            labels = (data.test or data.train).y[:batch].to(weight.device)
-            target = cost.encode(labels, data.classes, energy, weight.dtype)
-            problem = problem.nudged(cost, target, beta)
-        of_energy = notices(Setup(energy=energy, network=network))
-        for name, one in relaxers.items():
-            setup = Setup(energy=energy, relaxer=one, network=network)
-            said += [f"{name}: {told}" for told in notices(setup) if told not in of_energy]
-        ways = side_by_side(
-            relaxers,
-            problem,
-            start,
-            repeats=repeats,
-            generator=lambda: stream(settings.seed, "settle", device=weight.device),
-            watch=lambda what: status.update(styled("{}", what)),
-        )
-    facts = {
-        "model": first.sections["model"].name if run is None else str(run),
-        "energy": first.sections["energy"].name,
-        "data": data.name,
-        "samples": problem.batch,
-        "beta": beta,
-        "steps": steps,
-        "repeats": repeats,
-        "seed": settings.seed,
-        "dtype": settings.dtype,
-        "threads": settings.threads,
-        "notes": [*of_energy, *said],
-    }
-    from eb_core.cli.relax_table import record, show
-
-    if plot:
-        from eb_core.cli.relax_plot import draw
-
-        draw(ways, facts, plot)
-    if as_json:
-        print_json(record(ways, facts))
-        return
-    show(ways, facts)
-    if plot:
-        out.print(f"plot          {plot}")
-
-
-def _data(
-    registry: Registry,
-    run: Path | None,
-    made: Configuration,
-    data_dir: Path | None,
-    dataset: str | None,
-    trust: bool,
-) -> "Data":
-    if run is not None and dataset is None:
-        from eb_core.training.trained import load_run_data
-
-        return load_run_data(run, data_dir=data_dir, registry=registry, trust=trust)
-    loaded: Data = made["dataset"].load(data_dir)
-    return loaded
-
-
-def _network(run: Path | None, made: Configuration, data: "Data") -> "Network":
-    import torch
-
-    from eb_core.training.build import make_network
-    from eb_core.training.runs import read_weights
-    from eb_core.training.streams import stream
-
-    settings = made[TRAINER]
-    network = make_network(
-        made["model"],
-        made["energy"],
-        data.input_shape,
-        made["cost"].outputs(data.classes),
-        generator=stream(settings.seed, "init"),
-        device=settings.device,
-        dtype=getattr(torch, settings.dtype),
-    )
-    if run is not None:
-        read_weights(run, network)
-    return network
+def _called(device: str | None, relaxer: str | None) -> str:
+    """What settles, in words; a device may have the dynamics of a relaxer."""
+    return " with ".join(name for name in (device, relaxer) if name)

@@ -29,17 +29,19 @@ def _reached(way: Way) -> dict[str, Any]:
     }
 
 
+def heading(facts: Mapping[str, Any]) -> str:
+    """What settles, in one line."""
+    phase = f"nudged phase, beta {facts['beta']:g}" if facts["beta"] else "free phase"
+    steps = f"{facts['steps']} iterations, " if "steps" in facts else ""
+    model, energy, samples, data, dtype, seed = (
+        facts[name] for name in ("model", "energy", "samples", "data", "dtype", "seed")
+    )
+    return f"{model}, energy {energy}, {samples} samples of {data}, {phase}, {steps}{dtype}, seed {seed}"
+
+
 def show(ways: Sequence[Way], facts: Mapping[str, Any]) -> None:
     """Print how soon each residual is reached, then where everything ended."""
-    phase = f"nudged phase, beta {facts['beta']:g}" if facts["beta"] else "free phase"
-    out.print(
-        styled(
-            "[dim]{}, energy {}, {} samples of {}, {}, {} iterations, {}, seed {}[/]",
-            *(facts[name] for name in ("model", "energy", "samples", "data")),
-            phase,
-            *(facts[name] for name in ("steps", "dtype", "seed")),
-        )
-    )
+    out.print(styled("[dim]{}[/]", heading(facts)))
     for note in facts["notes"]:
         out.print(styled("[yellow]note:[/] {}", note))
     out.print(styled("\n[bold]iterations and time until every sample has this residual[/]"))
@@ -53,7 +55,7 @@ def show(ways: Sequence[Way], facts: Mapping[str, Any]) -> None:
     for way in ways:
         ended.add_row(
             styled("[cyan]{}[/]", way.name),
-            _time(way.seconds),
+            time_told(way.seconds),
             f"{float(way.energy[-1].mean()):.8g}",
             f"{float(way.residual[-1].max()):.1e}",
             f"{float(way.distance.max()):.1e}",
@@ -72,8 +74,9 @@ def show(ways: Sequence[Way], facts: Mapping[str, Any]) -> None:
 
 def _when(way: Way, tolerance: float) -> str | Text:
     count = way.iterations_to(tolerance)
-    return "-" if count is None else styled("{}  [dim]{}[/]", count, _time(way.seconds_at(count)))
+    return "-" if count is None else styled("{}  [dim]{}[/]", count, time_told(way.seconds_at(count)))
 
 
-def _time(seconds: float) -> str:
+def time_told(seconds: float) -> str:
+    """A wall time."""
     return f"{seconds:.2f} s" if seconds >= 1 else f"{1e3 * seconds:.3g} ms"

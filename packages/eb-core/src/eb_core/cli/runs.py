@@ -93,6 +93,8 @@ def compare(
     shown.add_row(styled("[bold]best epoch[/]"), *(_text(record["best_epoch"]) for record in records))
     shown.add_row(styled("[bold]validation[/]"), *(_share(record["validation"]) for record in records))
     shown.add_row(styled("[bold]test[/]"), *(_share(record["test"]) for record in records))
+    if any(record["start"] for record in records):
+        shown.add_row(styled("[bold]began with[/]"), *(record["start"] or "fresh weights" for record in records))
     for what, told in _USED.items():
         if any(what in record["usage"] for record in records):
             cells = (told(record["usage"][what]) if what in record["usage"] else "-" for record in records)

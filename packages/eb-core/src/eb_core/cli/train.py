@@ -12,8 +12,8 @@ import attrs
 import typer
 from rich.text import Text
 
-from eb_core.cli.choices import Options, Trust, layer_from_flags, names_of
-from eb_core.cli.render import err, guarded, out, print_json, table
+from eb_core.cli.choices import Lossy, Options, Trust, layer_from_flags, lossy, names_of
+from eb_core.cli.render import err, guarded, out, print_json
 from eb_core.cli.streams import excuse_lost_stdout
 from eb_core.cli.terminal import Terminal, styled
 from eb_core.registry import Configuration, EbError, Registry, UsageError, read_recipe
@@ -43,6 +43,10 @@ def train(
             help="Recipe name or FILE.toml; later ones lie over earlier ones.", autocompletion=names_of("recipe")
         ),
     ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="RUN", help="Begin with the settings and the weights of this run."),
+    ] = None,
     model_opt: Options = None,
     energy_opt: Options = None,
     relaxer_opt: Options = None,
@@ -57,6 +61,10 @@ def train(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 …")] = None,
     dtype: Annotated[str | None, typer.Option(help="float32 or float64.")] = None,
     threads: Annotated[str | None, typer.Option(metavar="N", help="CPU threads.")] = None,
+    device_seconds: Annotated[
+        str | None, typer.Option(metavar="N", help="Stop after so much device time, with a checkpoint.")
+    ] = None,
+    allow_lossy: Lossy = False,
     seed: Annotated[str | None, typer.Option(metavar="N", help="Seed of every random stream.")] = None,
     seeds: Annotated[
         int, typer.Option(min=1, max=10_000, help="Train so many seeds, one after the other: mean ± std.")
@@ -84,6 +92,7 @@ def train(
     from eb_core.training.api import run_training
     from eb_core.training.prepare import configure
     from eb_core.training.runs import Run
+    from eb_core.training.start import Start
 
     registry: Registry = context.obj
     if resume is not None:
@@ -97,12 +106,13 @@ def train(
     names = {"model": model, "energy": energy, "relaxer": relaxer, "rule": rule, "cost": cost}
     names |= {"dataset": dataset, "backend": backend}
     options = {"model": model_opt, "energy": energy_opt, "relaxer": relaxer_opt, "rule": rule_opt, "cost": cost_opt}
-    options |= {"dataset": dataset_opt, "backend": backend_opt, TRAINER: trainer_opt}
+    options |= {"dataset": dataset_opt, "backend": lossy(backend_opt, allow_lossy), TRAINER: trainer_opt}
     settings = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "device": device, "dtype": dtype}
-    settings |= {"threads": threads, "seed": seed}
+    settings |= {"threads": threads, "seed": seed, "device_seconds": device_seconds}
     flags, faults = layer_from_flags(names, options, settings)
     errors: list[EbError] = [UsageError(*faults)] if faults else []
-    layers = []
+    begun = None if start is None else Start.of(start, trust=trust)
+    layers = [begun.recipe] if begun else []
     for one in recipe or []:
         with gathered(errors):
             layers.append(read_recipe(registry, one, trust=trust))
@@ -110,16 +120,20 @@ def train(
         with gathered(errors):
             Run.check_folder(output)
     with gathered(errors):
-        configuration = configure(registry, [*layers, flags])
+        configuration = configure(registry, [*layers, flags], start=begun)
         runs = [_with_seed(configuration, index) for index in range(seeds)]
     raise_together(errors)
     if dry_run:
-        _show_configuration(configuration, as_json)
+        from eb_core.cli.dry_run import show_configuration
+
+        show_configuration(configuration, begun, as_json)
         return
     results = []
     for seeded in runs:
-        work = functools.partial(run_training, seeded, registry, data_dir=data_dir, out=output, predictions=predictions)
-        results.append(_shown(seeded, work, data_dir, as_json))
+        work = functools.partial(
+            run_training, seeded, registry, start=begun, data_dir=data_dir, out=output, predictions=predictions
+        )
+        results.append(_shown(seeded, work, data_dir, as_json, begun.told if begun else ""))
     summary = _over_seeds(results)
     if as_json:
         print_json(results[0] if seeds == 1 else {"runs": results, **summary})
@@ -130,8 +144,9 @@ def train(
 
 def _refuse_settings(context: typer.Context) -> None:
     """A run that goes on has its settings already."""
+    flags = {"output": "--out", "start": "--from"}
     typed = [
-        "--out" if name == "output" else f"--{name.replace('_', '-')}"
+        flags.get(name, f"--{name.replace('_', '-')}")
         for name in context.params
         if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE" and name not in WITH_RESUME
     ]
@@ -165,7 +180,11 @@ def _resumed(
 
 
 def _shown(
-    configuration: Configuration, work: "Callable[..., TrainingResult]", data_dir: Path | None, as_json: bool
+    configuration: Configuration,
+    work: "Callable[..., TrainingResult]",
+    data_dir: Path | None,
+    as_json: bool,
+    begins_with: str = "",
 ) -> Any:
     """Do `work` while the progress is shown; its report."""
     from eb_core.cli.progress import TrainingView, show_summary
@@ -175,6 +194,7 @@ def _shown(
     parts = {kind: section.name for kind, section in configuration.chosen.items() if kind != TRAINER}
     headed = [styled("[dim]{}[/] [cyan]{}[/]", kind, name) for kind, name in parts.items()]
     headed.append(styled("[dim]seed[/] {}", settings.seed))
+    headed += [styled("[dim]from[/] {}", begins_with)] if begins_with else []
     for note in configuration.notes:
         console.print(styled("[yellow]note:[/] {}", note))
     quiet = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
@@ -218,19 +238,3 @@ def _over_seeds(results: list[Any]) -> dict[str, float]:
         return {}
     std = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
     return {"mean": statistics.mean(accuracies), "std": std}
-
-
-def _show_configuration(configuration: Configuration, as_json: bool) -> None:
-    if as_json:
-        print_json({"recipe": configuration.table(), "origins": configuration.origins(), "notes": configuration.notes})
-        return
-    shown = table("section", "option", "value", "from")
-    for kind, section in configuration.chosen.items():
-        shown.add_row(styled("[bold]{}[/]", kind), "", styled("[cyan]{}[/]", section.name), "")
-        for name, (value, origin) in section.values.items():
-            text = "none" if value is None else str(value)
-            shown.add_row("", name, text, styled("[dim]default[/]") if origin == "default" else origin)
-    out.print(shown)
-    for note in configuration.notes:
-        out.print(styled("[yellow]note:[/] {}", note))
-    out.print(styled("\n[dim]Nothing was trained and no data was loaded.[/]"))

@@ -77,7 +77,10 @@ class DeviceBackend(Backend):
         return read_capabilities(home / self.capabilities_file)
 
     def probe(self) -> Capabilities:
-        """What the real device says of itself: serial number, date, measured ranges. Default: `capabilities`."""
+        """What the real device says of itself: serial number, date, measured ranges. `eb doctor --probe` keeps it.
+
+        Default: what `capabilities` says, which measures nothing; then there is nothing to keep.
+        """
         return self.capabilities()
 
     def compile(self, network: "Network", energy: "Energy") -> "Placement":

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 
 import attrs
 import tomli
+import tomli_w
 
 from eb_core.registry import UsageError, configurable, fields, option
 from eb_core.registry.options import structure
@@ -24,6 +25,8 @@ SCHEMA: Final = 1
 ANY: Final = "any"
 """Unit of a device that takes every energy."""
 TURN: Final = (0.0, 2 * math.pi)
+NOTHING: Final[tuple[Any, ...]] = (None, "", {})
+"""Values that say nothing of a device."""
 
 
 @configurable
@@ -152,17 +155,33 @@ def parse_capabilities(values: Mapping[str, Any], origin: str) -> Capabilities:
     return capabilities
 
 
+def written(capabilities: Capabilities) -> str:
+    """The text of a file that `read_capabilities` reads again: everything that is said."""
+    values = {field.name: getattr(capabilities, field.name) for field, _ in fields(Capabilities)}
+    said = {name: _plain(value) for name, value in values.items() if value not in NOTHING}
+    return tomli_w.dumps({"schema": SCHEMA, **said})
+
+
+def _plain(value: Any) -> Any:
+    """TOML knows no tuples."""
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    return list(value) if isinstance(value, tuple) else value
+
+
 def described(capabilities: Capabilities) -> list[tuple[str, str, str]]:
     """(name, value, meaning) of everything that is said."""
     rows = []
     for field, spec in fields(Capabilities):
         value = getattr(capabilities, field.name)
-        if value not in (None, "", {}):
+        if value not in NOTHING:
             rows.append((field.name, _shown(value), spec.help))
     return rows
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {_shown(one)}" for key, one in value.items())
     if isinstance(value, tuple):

@@ -45,7 +45,7 @@ def _of_rule(capabilities: Capabilities, setup: Setup) -> Iterator[Diagnostic]:
         yield refuse("the rule clamps the output, and the device clamps nothing: use c-ep or p-ep, which nudge", "rule")
     if "nudged" in rule.phases:
         if capabilities.nudge == "none":
-            yield refuse("the rule nudges the output, and the device has no nudge", "rule")
+            yield refuse("the output is nudged, and the device has no nudge", "rule")
         if capabilities.nudge == "quadratic" and cost is not None and cost.quadratic(torch.zeros(1, 1)) is None:
             yield refuse(
                 "the cost is not quadratic in the read-out, and the device nudges by beta (y - r): use squared-error",

@@ -150,7 +150,8 @@ class DeviceSession(Session):
         started = time.perf_counter()
         programmed = self._call("program", couplings)
         told = getattr(programmed, "seconds", None)
-        self._count(told or self.capabilities.program_seconds or time.perf_counter() - started)
+        taken, said = time.perf_counter() - started, self.capabilities.program_seconds
+        self._count(next(seconds for seconds in (told, said, taken) if seconds is not None))
         self.counts.programs += 1
         self._stands_at, self._origins = None, None
         if self._version == self.network.version:

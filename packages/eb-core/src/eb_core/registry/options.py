@@ -11,8 +11,8 @@ one in 64 bits, any other up to 1e30), and a wrong value names the option.
 
 import functools
 import typing
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar, dataclass_transform, get_type_hints
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import Any, TypeVar, cast, dataclass_transform, get_type_hints
 
 import attrs
 
@@ -89,9 +89,14 @@ def _convert(value: Any, instance: object, field: "attrs.Attribute[Any]") -> Any
         raise ValueError(f"{type(instance).__name__}({field.name}={shown(value)}): {error}") from None
 
 
-@functools.lru_cache(maxsize=256)
 def option_types(cls: type) -> Mapping[str, Any]:
-    """Resolved annotations of the options of `cls`; they are asked for with every value, and costly to find."""
+    """Resolved annotations of the options of `cls`."""
+    return _hints(cast(Hashable, cls))
+
+
+@functools.lru_cache(maxsize=256)
+def _hints(cls: Hashable) -> Mapping[str, Any]:
+    """They are asked for with every value, and costly to find."""
     return get_type_hints(cls)
 
 

@@ -47,7 +47,8 @@ class SettingsLayer:
 
     Args:
         is_recipe: a recipe that names its model stands by itself: the model's default recipe is left out.
-        is_default: the default recipe of the model, which nobody asked for: what it loses is not worth a word.
+        is_default: the default recipe of the model, or that of a run which something else is laid over: what it loses
+            is not worth a word.
         vouch: how to vouch for a layer that was read from a file, which may be a stranger's: its names must be
             registered and its options stay within this computer. Empty for what is trusted: typed, written in Python,
             brought by an installed package, or vouched for.

@@ -7,48 +7,24 @@ result.test.accuracy
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from eb_core.data.data import Data, Dataset, OwnArrays
-from eb_core.registry import Configuration, Registry, SettingsLayer, UsageError, read_recipe
+from eb_core.registry import Configuration, Registry, UsageError, read_recipe
 from eb_core.registry.recipes import TRAINER
 from eb_core.training.asked import data_of, idle_without_run, observers_of, path_of, recipes_of, registry_of
 from eb_core.training.execute import Device, TrainingResult, execute, threads
-from eb_core.training.manifest import SIMULATOR
+from eb_core.training.layers import Choice, layer_of
+from eb_core.training.manifest import SIMULATOR, START
 from eb_core.training.places import places
 from eb_core.training.prepare import configure
 from eb_core.training.report import AdviceAsWarnings, Observer, tell
 from eb_core.training.runs import Run
 from eb_core.training.settings import TrainerSettings
+from eb_core.training.start import Start
 from eb_core.training.trainer import Trainer
-
-Choice = str | Mapping[str, Any] | object
-"""A component's name, a mapping `{"name": …, option: value}`, or a ready-made instance."""
-
-
-def layer_of(
-    choices: Mapping[str, Choice | None], trainer: Mapping[str, Any] | TrainerSettings | None
-) -> SettingsLayer:
-    """Choices made in Python as the topmost layer of settings."""
-    sections: dict[str, dict[str, tuple[Any, str]]] = {}
-    instances: dict[str, Any] = {}
-    for kind, choice in choices.items():
-        if isinstance(choice, str):
-            sections[kind] = {"name": (choice, f"{kind}=")}
-        elif isinstance(choice, Mapping):
-            wrong = [key for key in choice if not isinstance(key, str)]
-            if wrong:
-                raise UsageError(f"options of the {kind} are named by text, not by {wrong[0]!r}", origin=f"{kind}=")
-            sections[kind] = {key: (value, f"{kind}=") for key, value in choice.items()}
-        elif choice is not None:
-            instances[kind] = choice
-    if isinstance(trainer, TrainerSettings):
-        instances[TRAINER] = trainer
-    elif trainer:
-        sections[TRAINER] = {key: (value, f"{key}=") for key, value in trainer.items()}
-    return SettingsLayer(sections, instances)
 
 
 def train(
@@ -62,6 +38,7 @@ def train(
     backend: Choice | None = None,
     data: Data | None = None,
     recipe: str | Sequence[str] = (),
+    start: str | Path | None = None,
     out: str | Path | None = None,
     predictions: bool = False,
     observers: Sequence[Observer] = (),
@@ -86,19 +63,21 @@ def train(
         backend: likewise.
         data: your own tensors (`Data.from_arrays`); it goes without dataset.
         recipe: names or .toml files of recipes, later ones over earlier ones.
+        start: directory of a run: the training begins with its weights, and its settings lie below all others.
         out: folder in which a new run directory is made; None writes nothing.
         predictions: also write predictions.npz, the read-outs of the test split, into that directory.
         observers: told of every batch and epoch by their methods `batch` and `epoch`; an exception of one ends the
             training, and comes out as it is.
         registry: where components are looked up; default: all that is installed.
-        trust: whoever wrote the .toml files may run code here: they may name a class, `module:Class`.
+        trust: whoever wrote the .toml files, that of `start` too, may run code here: they may name a class,
+            `module:Class`.
         trainer: options of `TrainerSettings`, such as `epochs=5, lr=1e-3`.
 
     What the parts have to say before it starts, options that do nothing, and what epochs advise, are issued as warnings
     of the class `Notice`, and told to observers that have a method `notice(text)`.
 
     Raises:
-        UsageError: with everything that is wrong about the settings or the data.
+        UsageError: with everything that is wrong about the settings or the data; `start` is no run, or of another net.
         RunError: training failed; with `out`, the run directory says so and keeps the weights.
     """
     observers, recipes, registry = observers_of(observers), recipes_of(recipe), registry_of(registry)
@@ -107,26 +86,31 @@ def train(
         raise UsageError("both data= and dataset= are given", origin="dataset=", advice="leave one of them out")
     choices = {"model": model, "energy": energy, "relaxer": relaxer, "rule": rule, "cost": cost}
     choices |= {"dataset": dataset if data is None else OwnArrays(), "backend": backend}
-    layers = [*(read_recipe(registry, one, trust=trust) for one in recipes), layer_of(choices, trainer)]
-    configuration = configure(registry, layers)
+    begun = None if start is None else Start.of(path_of(start, "start="), trust=trust, origin=f"start={str(start)!r}")
+    below = [begun.recipe] if begun else []
+    layers = [*below, *(read_recipe(registry, one, trust=trust) for one in recipes), layer_of(choices, trainer)]
+    configuration = configure(registry, layers, start=begun)
     caller = sys._getframe(1)
     watching = [*observers, AdviceAsWarnings(caller.f_code.co_filename, caller.f_lineno)]
     for note in [*configuration.notes, *(idle_without_run(trainer, predictions) if folder is None else ())]:
         tell(watching, note)
-    return run_training(configuration, registry, data=data, out=folder, observers=watching, predictions=predictions)
+    return run_training(
+        configuration, registry, start=begun, data=data, out=folder, observers=watching, predictions=predictions
+    )
 
 
 def run_training(
     configuration: Configuration,
     registry: Registry,
     *,
+    start: Start | None = None,
     data: Data | None = None,
     data_dir: Path | None = None,
     out: str | Path | None = None,
     observers: Sequence[Observer] = (),
     predictions: bool = False,
 ) -> TrainingResult:
-    """Train what `configuration` says; a run directory in `out` is written unless it is None.
+    """Train what `configuration` says, from `start` if it is given; a run directory in `out` is written unless None.
 
     An exception, Ctrl-C included, leaves a run directory that says how it ended and holds the weights so far.
     """
@@ -137,7 +121,7 @@ def run_training(
         if data is None:
             dataset: Dataset = configuration["dataset"]
             data = dataset.load(data_dir)
-        trainer = Trainer(configuration, data)
+        trainer = Trainer(configuration, data, start)
         with Device(trainer.learner, observers) as device:
             for notice in trainer.notices:
                 tell(observers, notice)
@@ -145,7 +129,10 @@ def run_training(
                 return execute(trainer, configuration, None, observers)
             facts = {**_facts(trainer), "notices": trainer.notices, **places(data_dir)}
             facts |= {"predictions": True} if predictions else {}
+            facts |= {"start": dict(start.facts)} if start else {}
             with Run.create(Path(out), _label(configuration)) as device.run:
+                if start:
+                    device.run.write(START, start.sealed.encode())  # before there is a manifest that needs it
                 device.run.begin(configuration, registry, facts)
                 return execute(trainer, configuration, device.run, observers)
 

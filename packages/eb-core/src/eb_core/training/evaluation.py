@@ -1,6 +1,7 @@
 """How well a network does on a split: infer as its rule does (settle the free phase), read out, compare."""
 
 import io
+from typing import Final
 
 import attrs
 import numpy as np
@@ -11,6 +12,9 @@ from eb_core.data.data import Split
 from eb_core.learning.learner import Learner
 from eb_core.registry import UsageError
 from eb_core.training.streams import stream
+
+BATCH: Final = 256
+"""Samples that are predicted at a time."""
 
 
 @attrs.frozen
@@ -47,7 +51,7 @@ class Predictions:
 
 @torch.no_grad()
 def predict_split(
-    learner: Learner, split: Split, *, generator: torch.Generator | None = None, batch_size: int = 256
+    learner: Learner, split: Split, *, generator: torch.Generator | None = None, batch_size: int = BATCH
 ) -> Predictions:
     """Predictions on a whole split; noise, if the dynamics has any, is drawn from `generator`, or the learner's seed.
 

@@ -9,9 +9,10 @@ from typing import Any, Self
 import attrs
 import torch
 
-from eb_core.learning.learner import Learner
+from eb_core.learning.session import Closable
 from eb_core.registry import Configuration, EbError, RunError
 from eb_core.registry.wording import told
+from eb_core.training.budget import BudgetSpentError
 from eb_core.training.evaluation import Score
 from eb_core.training.manifest import CHECKPOINT, PREDICTIONS
 from eb_core.training.report import EpochReport, Observer, tell
@@ -87,7 +88,7 @@ def _used(trainer: Trainer) -> dict[str, Any]:
 
 def _record_end(run: Run, checkpoints: Checkpoints, trainer: Trainer, error: BaseException) -> None:
     """Keep what is finite and say how it ended, whatever ended it; another signal waits, and then adds nothing."""
-    stopped = isinstance(error, KeyboardInterrupt)
+    stopped = isinstance(error, KeyboardInterrupt | BudgetSpentError)
     facts = {"reason": _reason(error), "best_epoch": trainer.best_epoch, **_used(trainer)}
     steps: dict[str, Callable[[], None]] = {
         "this checkpoint": checkpoints.write_last,
@@ -121,14 +122,14 @@ def _reason(error: BaseException) -> str:
 
 
 class Device:
-    """The learner of a training, closed at its end; an error of `close` hides neither a result nor another error.
+    """What has opened a backend, closed at its end; an error of `close` hides neither a result nor another error.
 
     Attributes:
         run: its directory, as soon as there is one.
     """
 
-    def __init__(self, learner: Learner, observers: Sequence[Observer]) -> None:
-        self._learner, self._observers = learner, observers
+    def __init__(self, opened: Closable, observers: Sequence[Observer]) -> None:
+        self._opened, self._observers = opened, observers
         self.run: Run | None = None
 
     def __enter__(self) -> Self:
@@ -138,7 +139,7 @@ class Device:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._learner.close()
+            self._opened.close()
         except (Exception, KeyboardInterrupt) as unclosed:
             notice = f"the backend could not be closed: {_reason(unclosed)}"
             if error is not None:

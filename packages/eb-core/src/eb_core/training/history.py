@@ -24,6 +24,7 @@ class RunSummary:
         best_epoch: whose weights were selected; None if it did not get that far.
         test: loss and accuracy on the test split; None if it did not get that far.
         usage: what it used of a device, by name; nothing of a simulation.
+        start: name of the run whose weights it began with; None if they were fresh.
     """
 
     path: Path
@@ -33,6 +34,7 @@ class RunSummary:
     best_epoch: int | None = None
     test: Mapping[str, Any] | None = None
     usage: Mapping[str, float] = attrs.field(factory=dict)
+    start: str | None = None
 
     @property
     def name(self) -> str:
@@ -69,6 +71,7 @@ class RunSummary:
             "validation": self.validation,
             "test": self.test["accuracy"] if self.test else None,
             "usage": dict(self.usage),
+            "start": self.start,
         }
 
 
@@ -92,6 +95,7 @@ def summarise(path: Path) -> RunSummary:
         manifest.get("best_epoch"),
         manifest.get("test"),
         manifest.get("usage") or so_far,
+        Path(manifest["start"]["path"]).name if manifest.get("start") else None,
     )
 
 

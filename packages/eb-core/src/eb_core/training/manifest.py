@@ -18,6 +18,7 @@ MANIFEST: Final = "manifest.json"
 RECIPE: Final = "recipe.toml"
 METRICS: Final = "metrics.jsonl"
 WEIGHTS: Final = "weights.safetensors"
+START: Final = "start.safetensors"
 CHECKPOINT: Final = "checkpoint.safetensors"
 PREDICTIONS: Final = "predictions.npz"
 SIMULATOR: Final = "simulator"
@@ -205,6 +206,7 @@ _MANIFEST: Final[Mapping[str, Callable[[Any], bool]]] = {
     "notices": _or_none(lambda value: isinstance(value, list)),
     "usage": _or_none(is_usage),
     "device": _or_none(lambda value: isinstance(value, dict)),
+    "start": _or_none(lambda value: isinstance(value, dict) and _is_text(value.get("path"))),
 }
 """What this version uses of a manifest, and whether a value will do; what is not there is None."""
 

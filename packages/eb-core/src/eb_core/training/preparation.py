@@ -11,7 +11,7 @@ from eb_core.registry import Registry, SettingsLayer, fields
 from eb_core.registry.conditions import shown
 from eb_core.registry.conform import conform
 from eb_core.registry.options import default_of, option_types
-from eb_core.training.trained import written_recipe
+from eb_core.training.written import written_recipe
 
 KIND = "dataset"
 

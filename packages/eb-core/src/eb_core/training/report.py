@@ -98,6 +98,20 @@ class AdviceAsWarnings:
         warnings.warn_explicit(text, Notice, self._file, self._line)
 
 
+class Notes(list[str]):
+    """An observer that keeps what it is told."""
+
+    def batch(self, epoch: int, done: int, total: int) -> None:
+        """Nothing to keep."""
+
+    def epoch(self, report: EpochReport) -> None:
+        """Nothing to keep."""
+
+    def notice(self, text: str) -> None:
+        """Keep it."""
+        self.append(text)
+
+
 class Observer(Protocol):
     """Somebody who watches a training: a progress bar, a run directory, its checkpoints.
 

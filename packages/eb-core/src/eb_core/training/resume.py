@@ -25,8 +25,9 @@ from eb_core.training.prepare import configure
 from eb_core.training.report import AdviceAsWarnings, Observer, tell
 from eb_core.training.runs import Run, machine, plugins_of
 from eb_core.training.snapshot import restore
-from eb_core.training.trained import written_recipe
+from eb_core.training.start import Start
 from eb_core.training.trainer import Trainer
+from eb_core.training.written import written_recipe
 
 
 @attrs.frozen(eq=False)
@@ -166,7 +167,7 @@ def go_on(
                 origin=f"{path / RECIPE} [dataset]",
                 advice="bring back the files of that time, or start a new run",
             )
-        trainer = Trainer(configuration, data)
+        trainer = Trainer(configuration, data, Start.kept(path, stopped.manifest.get("start")))
         with Device(trainer.learner, observers) as device:
             if stopped.checkpoint:
                 restore(trainer, stopped.checkpoint, path / CHECKPOINT)

@@ -5,6 +5,7 @@ recipe.toml             reproduces the run: eb train --recipe recipe.toml
 metrics.jsonl           one line per epoch
 checkpoint.safetensors  where it stands; gone once the run has finished
 weights.safetensors     the selected weights, written at the end
+start.safetensors       the weights that it began with, where they are those of another run
 predictions.npz         labels, predicted classes and read-outs of the test split, on request
 """
 
@@ -14,7 +15,6 @@ import os
 import platform
 import secrets
 import shutil
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -24,7 +24,6 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from eb_core.network.network import Network
 from eb_core.registry import Configuration, Registry, RunError, UsageError
 from eb_core.registry.commands import command
 from eb_core.training.finite import all_finite
@@ -39,7 +38,7 @@ from eb_core.training.manifest import (
     read_manifest,
     this_process,
 )
-from eb_core.training.report import EpochReport, Notice
+from eb_core.training.report import EpochReport
 from eb_core.training.sealed import Sealed
 from eb_core.training.targets import check_folder
 
@@ -234,32 +233,3 @@ def machine() -> dict[str, Any]:
         "torch": str(torch.__version__),
         "eb-core": version("eb-core"),
     }
-
-
-def read_weights(path: Path, network: Network) -> None:
-    """Load the weights of a run directory into `network`.
-
-    Raises:
-        UsageError: the file is missing, damaged, not the one that the run wrote, not finite, of another
-            network, or outside what its edges allow.
-    """
-    file, wanted = path / WEIGHTS, read_manifest(path).get("weights")
-    try:
-        sealed = Sealed.read(file)
-        if wanted is not None and sealed.digest != wanted:
-            raise ValueError("are not those that the run wrote: the manifest has another digest")
-        if not all_finite(sealed.tensors.values()):
-            raise ValueError("are not finite")
-        network.load_state_dict(dict(sealed.tensors))
-        outside = network.outside()
-        if outside:
-            raise ValueError(f"{', '.join(outside)} hold values that the edge does not allow")
-    except FileNotFoundError as error:
-        raise UsageError(f"no weights: {error}", origin=str(path), advice="the run may have been killed") from None
-    except (ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(
-            f"the weights do not fit: {reason}", origin=str(file), advice="the file is damaged or foreign"
-        ) from None
-    if sealed.digest is None:
-        warnings.warn(f"{file} is of a time before digests: whether it is intact is not known", Notice, stacklevel=3)

@@ -47,6 +47,12 @@ class TrainerSettings:
     checkpoint_seconds: float | None = option(
         default=60.0, help="save the state this often within an epoch, too; none for epochs only", unit="s", gt=0
     )
+    device_seconds: float | None = option(
+        default=None,
+        help="device time of one start: then it stops with a checkpoint, and --resume goes on for as long again",
+        unit="s",
+        gt=0,
+    )
     checkpoint_batches: int | None = option(
         default=None, help="save the state after so many batches of an epoch, too", ge=1
     )

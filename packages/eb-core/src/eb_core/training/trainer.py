@@ -27,15 +27,18 @@ from eb_core.registry import Configuration, RunError
 from eb_core.registry.recipes import TRAINER
 from eb_core.registry.wording import told
 from eb_core.settling.state import State
+from eb_core.training.budget import require_budget
 from eb_core.training.build import make_network
 from eb_core.training.diagnosis import Probe
 from eb_core.training.epoch_sums import EpochSums
+from eb_core.training.estimate import Sizes, beyond_budget, estimate
 from eb_core.training.evaluation import Predictions, Score, predict_split
 from eb_core.training.finite import all_finite
 from eb_core.training.optimiser import apply_gradients, make_optimiser, schedule_rates
 from eb_core.training.report import EpochReport, Observer
 from eb_core.training.settings import TrainerSettings
 from eb_core.training.split import split_off
+from eb_core.training.start import Start
 from eb_core.training.streams import stream
 
 FINITE_CHECK_EVERY = 50
@@ -44,6 +47,8 @@ FINITE_CHECK_EVERY = 50
 
 class Trainer:
     """Everything one training needs, built from a configuration and data; `fit` runs it from where it stands.
+
+    Its first weights are fresh ones, or those of `start`.
 
     Where it stands is all in these attributes, which a checkpoint saves and restores:
 
@@ -60,7 +65,8 @@ class Trainer:
         consistent: whether all of this belongs to one moment between two batches, so that it can be saved.
     """
 
-    def __init__(self, configuration: Configuration, data: Data) -> None:
+    def __init__(self, configuration: Configuration, data: Data, start: Start | None = None) -> None:
+        self._start = start
         self.settings: TrainerSettings = configuration[TRAINER]
         self.data = data
         self._model: Model = configuration["model"]
@@ -73,9 +79,11 @@ class Trainer:
         self.learner = Learner(network=self.network, classes=data.classes, seed=self.settings.seed, **parts)
         setup = attrs.evolve(self.learner.setup, model=self._model)
         require_fit(setup)
-        self.notices = notices(setup)
         self.optimiser = make_optimiser(self.network, self.settings)
         self.train_split, self.validation_split = split_off(data.train, self.settings)
+        sizes = Sizes.of(len(data.train), len(data.test or ()), self.settings)
+        expected = estimate(self.learner.backend, self.learner.rule, self.settings, sizes)
+        self.notices = [*notices(setup), *beyond_budget(self.settings, expected)]
         self.session: Session = self.learner.session
         self.reports: list[EpochReport] = []
         self.carry: State | None = None
@@ -131,6 +139,7 @@ class Trainer:
         schedule_rates(self.optimiser, self.settings, epoch)
         self.session.upload_parameters()
         for index, (x, labels) in self._batches(epoch, sums.done):
+            require_budget(self.settings, self.session.usage)
             estimate = self._estimate(x, labels, epoch, index)
             self.consistent = False
             self.carry = estimate.carry
@@ -160,7 +169,7 @@ class Trainer:
 
     def fresh_network(self) -> Network:
         """The network with the weights that training begins with."""
-        return make_network(
+        network = make_network(
             self._model,
             self._energy,
             *self._shapes,
@@ -168,6 +177,9 @@ class Trainer:
             device=self.device,
             dtype=self.dtype,
         )
+        if self._start:
+            self._start.put(network)
+        return network
 
     def _advice(self, epoch: int) -> tuple[str, ...]:
         """What a look at a few samples advises, after epochs 1, 2, 4, 8, … and the last one; of a simulation only."""
