@@ -32,11 +32,16 @@ def check(
     model: Annotated[
         str | None, typer.Option(help="Nets of this model instead of random wirings.", autocompletion=names_of("model"))
     ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(help="Device to check against its own declaration.", autocompletion=names_of("backend")),
+    ] = None,
     relaxer_opt: Options = None,
     energy_opt: Options = None,
     rule_opt: Options = None,
     cost_opt: Options = None,
     model_opt: Options = None,
+    backend_opt: Options = None,
     everything: Annotated[
         bool,
         typer.Option(
@@ -46,20 +51,36 @@ def check(
     plot: Annotated[
         Path | None, typer.Option(help="Draw error against beta, and EP beside BPTT, into this .svg or .png file.")
     ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(help="Write what was found of a device into this JSON file.", show_default=False)
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure residual, stationarity, descent, EP against truncated BPTT, and the rule against the exact gradient.
 
     Rule and dynamics are judged settled to the end, and at the options that they train with. Exit code 1 if a promise
-    does not hold. Without options: the default relaxer and rule.
+    does not hold. Without options: the default relaxer and rule. With --backend: a device, against its own declaration.
     """
     from eb_core.training.curves import check_plot
 
-    if plot:
-        check_plot(plot)
     names = {"relaxer": relaxer, "energy": energy, "rule": rule, "cost": cost, "model": model}
     options = {"relaxer": relaxer_opt, "energy": energy_opt, "rule": rule_opt, "cost": cost_opt, "model": model_opt}
     registry: Registry = context.obj
+    if backend or backend_opt or certificate:
+        from eb_core.cli.check_device import check_device
+
+        named = {kind: names[kind] or options[kind] for kind in ("rule", "cost", "model")}
+        check_device(
+            registry,
+            {"backend": backend, **names},
+            {"backend": backend_opt, **options},
+            [kind for kind, said in {**named, "all": everything, "plot": plot}.items() if said],
+            certificate,
+            as_json,
+        )
+        return
+    if plot:
+        check_plot(plot)
     jobs = list(_jobs(registry, names, options, everything))
     report = Report()
     with err.status("checking") as status:

@@ -13,6 +13,7 @@ from eb_core.diagnostics.problems import all_phases, free_problem, random_state,
 from eb_core.learning.fit import misfit
 from eb_core.testing.build_checks import check_dataset, check_model
 from eb_core.testing.cost_checks import check_cost
+from eb_core.testing.device_checks import check_backend
 from eb_core.testing.edge_checks import check_edge
 from eb_core.testing.energy_checks import check_energy
 from eb_core.testing.relaxer_checks import check_relaxer, check_settles
@@ -23,6 +24,7 @@ __all__ = [
     "ConformanceError",
     "all_phases",
     "check_as_trained",
+    "check_backend",
     "check_cost",
     "check_dataset",
     "check_edge",
