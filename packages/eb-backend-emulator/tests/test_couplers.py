@@ -81,7 +81,7 @@ def test_asymmetric_couplings_act_back_on_hidden_units_as_they_are() -> None:
     problem = free_of(energy, network)
     with open_(Emulator(asymmetry=0.3), network, energy, relaxer) as session:
         state = session.settle(problem).state
-        forth, back = (torch.from_numpy(one) for one in session._host._device._couplers.acting()[0])
+        forth, back = (torch.from_numpy(one) for one in session.line.host._device._couplers.acting()[0])
     hidden, output = state["hidden1"], state["output"]
     for couplings, is_right in ((back, True), (forth, False)):
         wanted = (problem.constant_field(network.layers["hidden1"]) + output @ couplings).clamp(0, 1)

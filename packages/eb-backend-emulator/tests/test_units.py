@@ -67,7 +67,7 @@ def test_detuned_oscillators_settle_where_their_frequency_balances_the_force(rel
     dynamics = make("relaxer", relaxer, nudged_steps=20000, nudged_tol=1e-9)
     with open_(Emulator(detuning=spread, seed=1), network, energy, dynamics) as session:
         state = session.settle(problem).state
-        tilts = session._host._device._energy.tilts
+        tilts = session.line.host._device._energy.tilts
     units = {name: value.clone().requires_grad_() for name, value in state.units.items()}
     slopes = torch.autograd.grad(problem.objective(State(units)).sum(), list(units.values()))
     for name, slope in zip(units, slopes, strict=True):
@@ -79,7 +79,7 @@ def test_detuned_oscillators_settle_where_their_frequency_balances_the_force(rel
 def test_frequencies_have_the_spread_that_is_asked_for() -> None:
     energy = make("energy", "oim")
     with open_(Emulator(detuning=0.01), wide(energy, 2000, 10), energy) as session:
-        assert session._host._device._energy.tilts["hidden1"].std() == pytest.approx(0.01, rel=0.05)
+        assert session.line.host._device._energy.tilts["hidden1"].std() == pytest.approx(0.01, rel=0.05)
 
 
 @pytest.mark.parametrize(

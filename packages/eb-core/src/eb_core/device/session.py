@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 import numpy as np
-import tenacity
 import torch
 
-from eb_core.device.contract import Array, Couplings, Device, Drive, Programmed, Readout, TransientError
-from eb_core.device.host import Child, Host, InProcess, LostError
+from eb_core.device.contract import Array, Couplings, Device, Drive, Programmed, Readout
+from eb_core.device.host import LostError
+from eb_core.device.line import Line
 from eb_core.device.phases import Translation
 from eb_core.device.usage import Usage
 from eb_core.learning.session import Session
@@ -23,7 +23,6 @@ from eb_core.network.network import Network
 from eb_core.physics.domain import Circle
 from eb_core.physics.energy import Energy
 from eb_core.registry import RunError
-from eb_core.registry.wording import shown
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxation, Relaxer
 from eb_core.settling.state import State
@@ -41,7 +40,7 @@ class DeviceSession(Session):
         placement: which unit of the device each unit of the network is.
         programmed: the network with the weights that the device holds, as far as it says them.
         counts: what it was used for.
-        calibration: the figures of its last calibration.
+        line: calls of the device.
 
     Args:
         connect: makes the device in this process, for one that is a simulation; default: what the backend connects.
@@ -56,7 +55,6 @@ class DeviceSession(Session):
         connect: Callable[[], Device] | None = None,
     ) -> None:
         super().__init__(network, energy, relaxer)
-        self._make = connect
         self.backend, self.capabilities = backend, backend.capabilities()
         self.placement = backend.compile(network, energy)
         self._translation = Translation(self.placement, energy)
@@ -64,17 +62,7 @@ class DeviceSession(Session):
         self.largest_batch = self.capabilities.max_batch
         self.programmed = copy.deepcopy(network)
         self.counts = Usage()
-        self.calibration: Mapping[str, float] = {}
-        self._version: int | None = None
-        self._stands_at: State | None = None
-        self._origins: tuple[State, Drive] | None = None
-        self._host: Host | None = None
-        try:
-            self._connect()
-        except LostError as error:
-            raise RunError(
-                f"{self.settler}: {error}", origin="--backend", advice="is it on, and is it free?"
-            ) from error
+        self.line = Line(backend, self.settler, self.counts, connect, self._forget)
 
     @property
     def settler(self) -> str:
@@ -84,62 +72,11 @@ class DeviceSession(Session):
     def usage(self) -> Mapping[str, float]:
         return self.counts.figures()
 
-    def _connect(self) -> None:
-        self._version, self._stands_at, self._origins = None, None, None
-        if self._make is None and self.backend.isolated:
-            self._host = Child(self.backend)
-        else:
-            self._host = InProcess(self._make or self.backend.connect)
-        figures = self._call("calibrate") or {}
-        try:
-            self.calibration = {str(name): float(value) for name, value in figures.items()}
-        except (AttributeError, TypeError, ValueError):
-            raise LostError(f"calibrate gave {shown(figures)}, expected are figures by name") from None
-
-    def _call(self, method: str, *arguments: Any) -> Any:
-        """A method of the device, again after a transient error.
-
-        Raises:
-            LostError: it failed.
-        """
-        host = self._host
-        assert host is not None, "a session that is closed settles nothing"
-
-        def count(_: tenacity.RetryCallState) -> None:
-            self.counts.retries += 1
-
-        again = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(TransientError),
-            stop=tenacity.stop_after_attempt(self.backend.retries + 1),
-            wait=tenacity.wait_exponential(multiplier=0.01, max=1.0),
-            before_sleep=count,
-            reraise=True,
-        )
-        try:
-            return again(host.call, method, *arguments, deadline=self.backend.deadline)
-        except LostError:
-            raise
-        except TransientError as error:
-            raise LostError(f"{method}: {error}, {self.backend.retries + 1} times in a row") from error
-
-    def _persistently(self, action: Callable[[], Any], phase: str) -> Any:
-        """`action`, a second time on a device opened anew where it was lost."""
-        try:
-            return action()
-        except LostError as first:
-            try:
-                self.counts.reopened += 1
-                if self._host is not None:
-                    self._host.close()
-                self._connect()
-                return action()
-            except LostError as second:
-                again = "" if str(second) == str(first) else f"; and opened anew, {second}"
-                raise RunError(
-                    f"{self.settler}, {phase} phase: {first}{again}",
-                    origin="the device",
-                    advice="mend or restart it; a training that keeps a run directory goes on from its checkpoint",
-                ) from second
+    def _forget(self) -> None:
+        """Nothing is known of a device that has just been opened."""
+        self._version: int | None = None
+        self._stands_at: State | None = None
+        self._origins: tuple[State, Drive] | None = None
 
     @torch.no_grad()
     def _program(self) -> None:
@@ -148,7 +85,7 @@ class DeviceSession(Session):
             return
         couplings, clipped = self.placement.program(self.network, self.energy)
         started = time.perf_counter()
-        programmed = self._call("program", couplings)
+        programmed = self.line.call("program", couplings)
         told = getattr(programmed, "seconds", None)
         taken, said = time.perf_counter() - started, self.capabilities.program_seconds
         self._count(next(seconds for seconds in (told, said, taken) if seconds is not None))
@@ -229,7 +166,7 @@ class DeviceSession(Session):
                 settled = readout.settled
             return states[: self.backend.reads], drive, settled
 
-        states, drive, settled = self._persistently(action, problem.phase)
+        states, drive, settled = self.line.persistently(action, problem.phase)
         converged = None if settled is None else torch.as_tensor(np.asarray(settled, dtype=bool)).to(problem.x.device)
         relaxation = self._relaxation(problem, states, converged)
         self._check_alive(relaxation, drive)
@@ -255,7 +192,7 @@ class DeviceSession(Session):
 
     def _once(self, drive: Drive) -> Readout:
         started = time.perf_counter()
-        readout: Readout = self._call("settle", drive, self.backend.deadline)
+        readout: Readout = self.line.call("settle", drive, self.backend.deadline)
         values = getattr(readout, "values", None)
         reads = len(values) if isinstance(values, np.ndarray) and values.ndim == 3 else 1
         self.counts.settles += reads
@@ -300,7 +237,7 @@ class DeviceSession(Session):
     @property
     def facts(self) -> Mapping[str, Any]:
         said = {"settled_by": self.settler, "serial": self.capabilities.serial, "dated": self.capabilities.dated}
-        return {name: value for name, value in {**said, "calibration": self.calibration}.items() if value}
+        return {name: value for name, value in {**said, "calibration": self.line.calibration}.items() if value}
 
     def state(self) -> bytes | None:
         """Whether the device holds the present weights, in one byte, and what it says of itself.
@@ -308,7 +245,7 @@ class DeviceSession(Session):
         A device that is lost is not opened anew for it: that one would tell of another state.
         """
         try:
-            own: bytes | None = self._call("state")
+            own: bytes | None = self.line.call("state")
         except LostError as error:
             raise RunError(f"{self.settler}: its state cannot be kept: {error}", origin="the device") from error
         return None if own is None else bytes([self._version == self.network.version]) + own
@@ -317,12 +254,9 @@ class DeviceSession(Session):
         def action() -> None:
             if state[0]:
                 self._program()
-            self._call("restore", state[1:])
+            self.line.call("restore", state[1:])
 
-        self._persistently(action, "no")
+        self.line.persistently(action, "no")
 
     def close(self) -> None:
-        host, self._host = self._host, None
-        unclosed = host.close() if host is not None else None
-        if unclosed is not None:
-            raise RunError(f"{self.settler}: {unclosed}", origin="the device")
+        self.line.close()

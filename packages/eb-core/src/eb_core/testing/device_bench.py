@@ -238,7 +238,7 @@ class Bench:
 
 def record(session: DeviceSession) -> Recorder:
     """Listen to what goes over the wire of a session that is open."""
-    assert session._host is not None, "a session that is closed sends nothing"
-    recorder = Recorder(session._host)
-    session._host = recorder
+    assert session.line.host is not None, "a session that is closed sends nothing"
+    recorder = Recorder(session.line.host)
+    session.line.host = recorder
     return recorder

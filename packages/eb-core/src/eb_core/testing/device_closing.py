@@ -28,7 +28,7 @@ def closes(bench: Bench) -> Iterator[Case]:
     with _silent():
         session = bench.open(network)
     session.settle(problem)
-    host = session._host
+    host = session.line.host
     assert host is not None
     with contextlib.suppress(DeviceError):
         host.call("settle", Drive("free", np.zeros((1, session.placement.size + 1))), 1.0, deadline=60.0)
@@ -67,7 +67,7 @@ def deadline(bench: Bench) -> Iterator[Case]:
     problem = bench.samples(network)
     with bench.session(network) as (session, _):
         first = session.settle(problem).state
-        host, drive = session._host, Drive("free", np.zeros((1, session.placement.size)))
+        host, drive = session.line.host, Drive("free", np.zeros((1, session.placement.size)))
         assert host is not None
         started = time.perf_counter()
         try:
@@ -88,7 +88,7 @@ def deadline(bench: Bench) -> Iterator[Case]:
 
 def _kill(session: DeviceSession) -> None:
     """End the process of a device that is open, as a crash would, so that it closes nothing."""
-    host = session._host
+    host = session.line.host
     child = host.host if isinstance(host, Recorder) else host
     assert isinstance(child, Child), "an isolated device lives in a process of its own"
     child._process.kill()
