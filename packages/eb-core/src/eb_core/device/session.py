@@ -118,7 +118,7 @@ class DeviceSession(Session):
 
     def _keep(self, couplings: Couplings, programmed: Programmed) -> None:
         """Weights as they act, in `programmed`, and without shadow weights as they are held, in the network itself."""
-        self.programmed.load_state_dict(self.network.state_dict())
+        self.programmed = copy.deepcopy(self.network)  # another one: what has settled belongs to the one before
         blocks = (*couplings.blocks, *couplings.inputs)
         asked = tuple(block.values for block in blocks)
         held = programmed.held or asked
