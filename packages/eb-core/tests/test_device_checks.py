@@ -19,7 +19,7 @@ from eb_core.testing.device_bench import Bench
 from eb_core.testing.device_checks import CHECKS, FIRST, certify, energy_for
 from eb_core.testing.device_judging import run_check
 from eb_core.testing.device_measures import bootstrap
-from eb_core.testing.device_report import Case, DeviceCheck, Measured, SkippedError
+from eb_core.testing.report import Case, CheckResult, Measured, SkippedError
 
 BY_NAME = {check[0]: check for check in (*FIRST, *CHECKS)}
 ALONE = Registry(())
@@ -93,7 +93,7 @@ def name_of(device: Any) -> str:
     return f"{type(device).__name__} {next(one for one in said if one)}"
 
 
-def of(device: DeviceBackend, check: str, **options: Any) -> DeviceCheck:
+def of(device: DeviceBackend, check: str, **options: Any) -> CheckResult:
     return run_check(Bench(device, Cells(), **options), BY_NAME[check])
 
 
@@ -318,13 +318,13 @@ def test_the_command_exits_with_1_and_names_the_fault_where_a_check_failed(eb: C
     ("line", "message"),
     [
         (("check", "--backend", "simulator"), "Simulator is no device that settles by itself"),
-        ((*DEVICE, "wrong_devices:Made", "--rule", "c-ep"), "a device is checked with its physics alone"),
-        ((*DEVICE, "wrong_devices:Made", "--all"), "a device is checked with its physics alone"),
+        ((*DEVICE, "wrong_devices:Made", "--rule", "c-ep"), "a backend is checked with --energy and --relaxer"),
+        ((*DEVICE, "wrong_devices:Made", "--all"), "a backend is checked with --energy and --relaxer"),
         ((*DEVICE, "wrong_devices:Made", "--relaxer", "wrong_devices:Made"), "Made settles by itself"),
         ((*DEVICE, "wrong_devices:Made", "--certificate", "nowhere/made.json"), "there is no directory"),
         ((*DEVICE, "wrong_devices:Made", "--certificate", "."), "is a directory"),
-        (("check", "--backend-opt", "board=Board"), "no device is named"),
-        (("check", "--certificate", "made.json"), "no device is named"),
+        (("check", "--backend-opt", "board=Board"), "no component is named"),
+        (("check", "--certificate", "made.json"), "no component is named"),
     ],
 )
 def test_misuse_is_one_clear_error_before_the_device_is_used(

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 @guarded
 def check(
     context: typer.Context,
+    subject: Annotated[
+        str | None,
+        typer.Argument(metavar="[KIND:NAME]", help="One component, and all that it promises.", show_default=False),
+    ] = None,
     relaxer: Annotated[str | None, typer.Option(help="Dynamics to check.", autocompletion=names_of("relaxer"))] = None,
     energy: Annotated[str | None, typer.Option(help="Physics.", autocompletion=names_of("energy"))] = None,
     rule: Annotated[str | None, typer.Option(help="Rule to check.", autocompletion=names_of("rule"))] = None,
@@ -34,7 +38,7 @@ def check(
     ] = None,
     backend: Annotated[
         str | None,
-        typer.Option(help="Device to check against its own declaration.", autocompletion=names_of("backend")),
+        typer.Option(help="Device to check: the same as backend:NAME.", autocompletion=names_of("backend")),
     ] = None,
     relaxer_opt: Options = None,
     energy_opt: Options = None,
@@ -42,6 +46,8 @@ def check(
     cost_opt: Options = None,
     model_opt: Options = None,
     backend_opt: Options = None,
+    dataset_opt: Options = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder with data files.", envvar="EB_DATA_DIR")] = None,
     everything: Annotated[
         bool,
         typer.Option(
@@ -52,32 +58,31 @@ def check(
         Path | None, typer.Option(help="Draw error against beta, and EP beside BPTT, into this .svg or .png file.")
     ] = None,
     certificate: Annotated[
-        Path | None, typer.Option(help="Write what was found of a device into this JSON file.", show_default=False)
+        Path | None, typer.Option(help="Write what was found of KIND:NAME into this JSON file.", show_default=False)
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure residual, stationarity, descent, EP against truncated BPTT, and the rule against the exact gradient.
 
     Rule and dynamics are judged settled to the end, and at the options that they train with. Exit code 1 if a promise
-    does not hold. Without options: the default relaxer and rule. With --backend: a device, against its own declaration.
+    does not hold. Without options: the default relaxer and rule. With KIND:NAME: every promise of one component, a
+    device against its own declaration.
     """
     from eb_core.training.curves import check_plot
 
     names = {"relaxer": relaxer, "energy": energy, "rule": rule, "cost": cost, "model": model}
     options = {"relaxer": relaxer_opt, "energy": energy_opt, "rule": rule_opt, "cost": cost_opt, "model": model_opt}
     registry: Registry = context.obj
-    if backend or backend_opt or certificate:
-        from eb_core.cli.check_device import check_device
+    if subject or backend or backend_opt or certificate or dataset_opt:
+        from eb_core.cli.check_kit import Asked, check_component, subject_of
 
-        named = {kind: names[kind] or options[kind] for kind in ("rule", "cost", "model")}
-        check_device(
-            registry,
-            {"backend": backend, **names},
-            {"backend": backend_opt, **options},
-            [kind for kind, said in {**named, "all": everything, "plot": plot}.items() if said],
-            certificate,
-            as_json,
-        )
+        kind, name = subject_of(subject) if subject else ("backend", backend)
+        if subject and {**names, "backend": backend}.get(kind):
+            raise UsageError(f"two components of kind {kind} are named", origin=f"{subject} --{kind}")
+        all_names = {**names, "backend": backend, "dataset": None, kind: name}
+        all_options = {**options, "backend": backend_opt, "dataset": dataset_opt}
+        flags = [flag for flag, said in {"all": everything, "plot": plot}.items() if said]
+        check_component(Asked(registry, all_names, all_options, flags, data_dir), kind, certificate, as_json)
         return
     if plot:
         check_plot(plot)

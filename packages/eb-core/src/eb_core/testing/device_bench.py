@@ -30,7 +30,7 @@ from eb_core.settling.relaxer import Properties, Relaxer
 from eb_core.settling.state import State
 from eb_core.settling.view import View
 from eb_core.testing.device_nets import ends, fitting, probe_net, random_net
-from eb_core.testing.device_report import OWN, SkippedError
+from eb_core.testing.report import OWN, SkippedError
 
 BATCH = 6
 EQUAL = 1e-6

@@ -8,23 +8,16 @@
 `eb check --backend NAME` runs the same checks and prints what each of them found.
 """
 
-import importlib.metadata
-import platform
+import functools
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 import attrs
-import numpy as np
-import torch
 
 from eb_core.device.backend import DeviceBackend
 from eb_core.device.capabilities import ANY
 from eb_core.physics.energy import Energy
 from eb_core.registry import Registry, UsageError
-from eb_core.registry.recipes import SettingsLayer
-from eb_core.registry.resolution import resolve_layers
 from eb_core.settling.relaxer import Relaxer
 from eb_core.testing import (
     device_closing,
@@ -36,18 +29,19 @@ from eb_core.testing import (
     device_starts,
     device_twin,
 )
+from eb_core.testing.defaults import default_part
 from eb_core.testing.device_bench import IDEAL, Bench
-from eb_core.testing.device_judging import Check, run_check
-from eb_core.testing.device_report import Certificate, DeviceCheck
-from eb_core.testing.verdict import ConformanceError
+from eb_core.testing.device_judging import DeviceCheck, run_check
+from eb_core.testing.kit import Check, Suite, require_all, run_suite
+from eb_core.testing.report import Report, versions_of
 
-FIRST: Final[Sequence[Check]] = (
+FIRST: Final[Sequence[DeviceCheck]] = (
     ("declaration", "the capabilities make sense with each other and with the physics", device_declaration.declaration),
     ("settles", "a net that fits is accepted, and settles free and nudged", device_declaration.settles),
 )
 """Where one of them fails there is nothing more to look at."""
 
-CHECKS: Final[Sequence[Check]] = (
+CHECKS: Final[Sequence[DeviceCheck]] = (
     ("probe", "what the device says of itself is at least what is declared", device_declaration.probed),
     ("all units", "every unit that is declared settles under a field of its own", device_declaration.every_unit),
     ("too many units", "one unit more than there are is refused", device_refusals.too_many_units),
@@ -81,6 +75,20 @@ CHECKS: Final[Sequence[Check]] = (
 )
 
 
+def backend_suite(
+    backend: DeviceBackend,
+    energy: Energy | None = None,
+    *,
+    seed: int = 0,
+    accuracy: float = 0.05,
+    cosine: float | None = None,
+    relaxer: Relaxer | None = None,
+) -> Suite:
+    """The checks of a device, one test for each; see `check_backend`."""
+    energy = energy or energy_for(Registry.installed(), backend)
+    return suite_on(Bench(backend, energy, accuracy, seed, relaxer or IDEAL, cosine))
+
+
 def check_backend(
     backend: DeviceBackend,
     energy: Energy | None = None,
@@ -111,12 +119,8 @@ def check_backend(
         ConformanceError: with every check that failed, or because none applied.
         UsageError: there is no energy for it.
     """
-    energy = energy or energy_for(Registry.installed(), backend)
-    certificate = certify(Bench(backend, energy, accuracy, seed, relaxer or IDEAL, cosine))
-    if not certificate.holds:
-        failed = [f"{one.name}: {one.text}" for one in certificate.of("failed")]
-        raise ConformanceError(f"{'; '.join(failed) or 'no check applied to it'}  [{certificate.device}]")
-    return certificate.cases
+    suite = backend_suite(backend, energy, seed=seed, accuracy=accuracy, cosine=cosine, relaxer=relaxer)
+    return require_all(suite, name_of(backend))
 
 
 def energy_for(registry: Registry, backend: DeviceBackend) -> Energy:
@@ -127,12 +131,11 @@ def energy_for(registry: Registry, backend: DeviceBackend) -> Energy:
     """
     unit, units = backend.capabilities().unit, []
     default = registry.default("energy")
-    for name in (*(default[:1] if default else ()), *registry.names("energy")):
-        layer = SettingsLayer({"energy": {"name": (name, "eb check")}})
-        configuration, faults = resolve_layers(registry, [layer], ["energy"])
-        if faults:
+    for name in dict.fromkeys((*(default[:1] if default else ()), *registry.names("energy"))):
+        try:
+            energy: Energy = default_part(registry, "energy", name)
+        except UsageError:
             continue
-        energy: Energy = configuration["energy"]
         units.append(energy.unit)
         if unit in (energy.unit, ANY):
             return energy
@@ -143,42 +146,35 @@ def energy_for(registry: Registry, backend: DeviceBackend) -> Energy:
     )
 
 
-def certify(bench: Bench, before: Callable[[str], None] = lambda name: None) -> Certificate:
+def suite_on(bench: Bench) -> Suite:
+    """All checks of a device on its bench."""
+
+    def bound(check: DeviceCheck, *, is_first: bool) -> Check:
+        name, promise, _ = check
+        return Check(name, promise, functools.partial(run_check, bench, check), is_first)
+
+    return (*(bound(check, is_first=True) for check in FIRST), *(bound(check, is_first=False) for check in CHECKS))
+
+
+def certify(bench: Bench, before: Callable[[str], None] = lambda name: None) -> Report:
     """Run every check; `before` is told the name of each."""
-    checks: list[DeviceCheck] = []
-    for check in FIRST:
-        before(check[0])
-        checks.append(run_check(bench, check))
-    stop = next((one.name for one in checks if one.verdict == "failed"), None)
-    for check in CHECKS:
-        if stop:
-            checks.append(DeviceCheck(check[0], check[1], "skipped", 0, f"'{stop}' failed"))
-            continue
-        before(check[0])
-        checks.append(run_check(bench, check))
-    said, kind = bench.capabilities, type(bench.backend).__name__
-    return Certificate(
-        device=kind + (f" {said.serial}" if said.serial else ""),
-        serial=said.serial,
-        energy=type(bench.energy).__name__,
-        dynamics=bench.dynamics,
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-        seed=bench.seed,
-        versions=_versions(bench.backend, bench.energy, bench.relaxer),
-        capabilities={
-            key: value for key, value in attrs.asdict(cast(Any, said)).items() if value not in (None, "", {})
-        },
-        accuracy=bench.accuracy,
-        checks=checks,
-        usage=bench.usage,
-    )
+    results = run_suite(suite_on(bench), before)
+    said = bench.capabilities
+    capabilities = {key: value for key, value in attrs.asdict(cast(Any, said)).items() if value not in (None, "", {})}
+    facts = {
+        "serial": said.serial,
+        "energy": type(bench.energy).__name__,
+        "dynamics": bench.dynamics,
+        "seed": bench.seed,
+        "accuracy": bench.accuracy,
+        "capabilities": capabilities,
+        "usage": bench.usage,
+    }
+    versions = versions_of(bench.backend, bench.energy, bench.relaxer)
+    return Report(name_of(bench.backend), "backend", results, facts, versions)
 
 
-def _versions(*parts: object) -> dict[str, str]:
-    """Of the packages that the parts come from, and of what everything stands on."""
-    modules = ["eb_core", *(type(part).__module__.partition(".")[0] for part in parts)]
-    versions = {}
-    for name in dict.fromkeys(module.replace("_", "-") for module in modules):
-        with suppress(importlib.metadata.PackageNotFoundError):
-            versions[name] = importlib.metadata.version(name)
-    return {**versions, "python": platform.python_version(), "numpy": np.__version__, "torch": torch.__version__}
+def name_of(backend: DeviceBackend) -> str:
+    """What a device is called: its class, and its serial number where it has one."""
+    serial = backend.capabilities().serial
+    return type(backend).__name__ + (f" {serial}" if serial else "")

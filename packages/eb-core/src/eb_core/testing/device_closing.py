@@ -11,7 +11,7 @@ from eb_core.device.contract import DeviceError, Drive
 from eb_core.device.host import Child, LostError
 from eb_core.device.session import DeviceSession
 from eb_core.testing.device_bench import Bench, Recorder
-from eb_core.testing.device_report import Case, SkippedError, within, words
+from eb_core.testing.report import Case, SkippedError, within, words
 
 PATIENCE = 5.0
 """Seconds after its deadline in which a device must be given up."""

@@ -13,7 +13,7 @@ from eb_core.physics.squared_error import SquaredError
 from eb_core.settling.problem import Problem
 from eb_core.testing.device_bench import Bench
 from eb_core.testing.device_nets import wired
-from eb_core.testing.device_report import Case, SkippedError, within
+from eb_core.testing.report import Case, SkippedError, within
 
 MOST_UNITS = 4096
 """More units than this are not filled at once."""

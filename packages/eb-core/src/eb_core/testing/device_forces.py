@@ -11,7 +11,7 @@ from eb_core.physics.squared_error import SquaredError
 from eb_core.settling.problem import Problem
 from eb_core.testing.device_bench import Bench
 from eb_core.testing.device_nets import centre_, ends, filled, middle
-from eb_core.testing.device_report import Case, SkippedError, within
+from eb_core.testing.report import Case, SkippedError, within
 
 STEPS = (0.1, 0.15, 0.2, 0.25, 0.3)
 """Fields by which a unit is raised and lowered to see how the others answer: several, so that levels average out."""

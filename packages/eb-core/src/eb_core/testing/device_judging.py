@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from eb_core.testing.device_bench import Bench
-from eb_core.testing.device_report import Case, DeviceCheck, Measured, SkippedError, Verdict, words
+from eb_core.testing.report import Case, CheckResult, Measured, SkippedError, Verdict, words
 
 Found = Iterator[Case | Measured]
-Check = tuple[str, str, Callable[[Bench], Found]]
+DeviceCheck = tuple[str, str, Callable[[Bench], Found]]
 """Name, what is promised, and the function that looks."""
 CUTTING: Final = ("clipping", "gradient")
 """Checks that are judged though something was cut: one looks for it, the other for what it costs."""
 
 
-def run_check(bench: Bench, check: Check) -> DeviceCheck:
+def run_check(bench: Bench, check: DeviceCheck) -> CheckResult:
     """Run one check; whatever a device raises is a failure of that check."""
     name, promise, look = check
     cases: list[Case] = []
@@ -22,10 +22,10 @@ def run_check(bench: Bench, check: Check) -> DeviceCheck:
     reason, raised, started = "", False, time.perf_counter()
     before = bench.usage.get("clipped", 0)
 
-    def ended(verdict: Verdict, text: str) -> DeviceCheck:
+    def ended(verdict: Verdict, text: str) -> CheckResult:
         numbers = dict(_numbers(cases, figures))
         taken = time.perf_counter() - started
-        return DeviceCheck(name, promise, verdict, len(cases) + len(figures), text, numbers, taken)
+        return CheckResult(name, promise, verdict, len(cases) + len(figures), text, numbers, taken)
 
     try:
         for found in look(bench):

@@ -32,7 +32,7 @@ from eb_core.settling.relaxer import Relaxation
 from eb_core.settling.state import State
 from eb_core.testing.device_bench import BATCH, IDEAL, Bench
 from eb_core.testing.device_nets import conditioned
-from eb_core.testing.device_report import Measured, SkippedError
+from eb_core.testing.report import Measured, SkippedError
 
 NETS = 8
 """Random nets, each with a batch of its own, that a figure is the mean of."""

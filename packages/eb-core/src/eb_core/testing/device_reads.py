@@ -12,7 +12,7 @@ from eb_core.physics.squared_error import SquaredError
 from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
 from eb_core.testing.device_bench import EQUAL, Bench
-from eb_core.testing.device_report import Case, SkippedError, within
+from eb_core.testing.report import Case, SkippedError, within
 
 LONG, LONGEST = 40, 600
 """Samples of a long batch where no largest one is declared, and at most."""

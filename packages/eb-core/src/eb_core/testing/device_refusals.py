@@ -18,7 +18,7 @@ from eb_core.registry import EbError, UsageError
 from eb_core.settling.problem import Problem
 from eb_core.testing.device_bench import Bench, Recorder
 from eb_core.testing.device_nets import wired
-from eb_core.testing.device_report import Case, SkippedError, words
+from eb_core.testing.report import Case, SkippedError, words
 
 
 def too_many_units(bench: Bench) -> Iterator[Case]:

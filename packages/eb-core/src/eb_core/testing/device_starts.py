@@ -13,7 +13,7 @@ from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
 from eb_core.testing.device_bench import BATCH, Bench
 from eb_core.testing.device_nets import centre_, reach
-from eb_core.testing.device_report import Case, SkippedError, within
+from eb_core.testing.report import Case, SkippedError, within
 
 STRENGTHS = (1.3, 1.6, 2.0, 3.0)
 """Norms of the couplings that are tried: the first at which there are two minima is taken."""

@@ -16,7 +16,7 @@ from eb_core.device.capabilities import Capabilities, written
 from eb_core.registry import EbError, Registry, fields
 from eb_core.testing.device_bench import Bench
 from eb_core.testing.device_measures import bootstrap, compared, interval, trials
-from eb_core.testing.device_report import Measured, SkippedError, words
+from eb_core.testing.report import Measured, SkippedError, words
 
 EMULATOR = "emulator"
 """Name of the backend that emulates a chip of any capabilities."""

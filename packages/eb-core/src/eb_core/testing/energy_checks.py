@@ -3,6 +3,10 @@
 Spins have no force: their field says by how much the energy falls if one of them turns.
 """
 
+import functools
+from collections.abc import Callable
+from typing import Final
+
 import torch
 from torch import Tensor
 
@@ -14,6 +18,8 @@ from eb_core.registry.setup import Setup
 from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
 from eb_core.settling.view import View
+from eb_core.testing.kit import Suite, check_of
+from eb_core.testing.report import SkippedError
 from eb_core.testing.verdict import global_random_state_untouched, require, require_close
 
 FAR = 1e6
@@ -39,20 +45,45 @@ def check_energy(energy: Energy) -> int:
     count = 0
     with global_random_state_untouched(type(energy).__name__):
         for where, problem in all_phases(energy):
-            reason = misfit(Setup(energy=energy, network=problem.network))
-            require(reason is None, f"dense nets are supported ({reason})", where)
-            state = random_state(problem, seed=3)
-            if energy.differentiable:
-                _check_forces(problem, state, where)
-            _check_measures(problem, state, where)
-            _check_descent(problem, state, where)
-            _check_descent(problem, random_state(problem, seed=4, low=-1.3), f"{where}, states of either sign")
-            _check_domains(problem, state, where)
+            for _, _, look in PROMISES:
+                look(problem, where)
             count += 1
     return count
 
 
-def _check_forces(problem: Problem, state: State, where: str) -> None:
+def energy_suite(energy: Energy) -> Suite:
+    """The promises of an energy, one test for each; see `check_energy`."""
+
+    def each(look: Callable[[Problem, str], None]) -> None:
+        if look is _check_forces and not energy.differentiable:
+            raise SkippedError(f"units of {type(energy).__name__} have no derivative")
+        for where, problem in all_phases(energy):
+            look(problem, where)
+
+    def quiet() -> None:
+        with global_random_state_untouched(type(energy).__name__):
+            each(_check_measures)
+
+    first, *others = (
+        check_of(name, promise, functools.partial(each, look), is_first=look is _check_fits)
+        for name, promise, look in PROMISES
+    )
+    return first, *others, check_of("random state", "nothing draws from a global generator", quiet)
+
+
+def _check_fits(problem: Problem, where: str) -> None:
+    reason = misfit(Setup(energy=problem.energy, network=problem.network))
+    require(reason is None, f"dense nets are supported ({reason})", where)
+
+
+def _state(problem: Problem) -> State:
+    return random_state(problem, seed=3)
+
+
+def _check_forces(problem: Problem, where: str) -> None:
+    if not problem.energy.differentiable:
+        return
+    state = _state(problem)
     units = {name: value.clone().requires_grad_() for name, value in state.units.items()}
     gradients = torch.autograd.grad(
         problem.objective(State(units)).sum(), [units[layer.name] for layer in problem.free_layers]
@@ -65,12 +96,18 @@ def _check_forces(problem: Problem, state: State, where: str) -> None:
 
 
 @torch.no_grad()
-def _check_measures(problem: Problem, state: State, where: str) -> None:
+def _check_measures(problem: Problem, where: str) -> None:
+    state = _state(problem)
     residual, total = View(problem, state).measure()
     require_close(total, problem.total_energy(state), "the measured energy is E", where, ROUNDING)
     with torch.enable_grad():
         expected = residual_by_definition(problem, state)
     require_close(residual, expected, "residual = max |P(s - dF/ds) - s|, or whether a spin would turn", where)
+
+
+def _check_minima(problem: Problem, where: str) -> None:
+    _check_descent(problem, _state(problem), where)
+    _check_descent(problem, random_state(problem, seed=4, low=-1.3), f"{where}, states of either sign")
 
 
 def _check_descent(problem: Problem, state: State, where: str) -> None:
@@ -97,7 +134,8 @@ def _check_walls(domain: Domain, name: str, s: Tensor, where: str) -> None:
         require(not near.numel() or float(near.abs().max()) == 0, f"wall_distance of {name} is 0 on a wall", where)
 
 
-def _check_domains(problem: Problem, state: State, where: str) -> None:
+def _check_domains(problem: Problem, where: str) -> None:
+    state = _state(problem)
     energy, rest = problem.energy, problem.initial_state()
     for layer in problem.network.unit_layers:
         domain = energy.domain(layer)
@@ -114,3 +152,13 @@ def _check_domains(problem: Problem, state: State, where: str) -> None:
     s = state[output.name].clone().requires_grad_()
     slope = torch.autograd.grad((energy.self_energy(output, s) + 0 * s).sum(), s, create_graph=True)[0]
     require_close(slope.detach(), energy.self_derivative(output, s).detach(), "self' = d self / ds", where)
+
+
+PROMISES: Final[tuple[tuple[str, str, Callable[[Problem, str], None]], ...]] = (
+    ("fits", "dense nets are supported", _check_fits),
+    ("force", "the force is -dF/ds by autograd, nudge included", _check_forces),
+    ("measure", "residual and energy are those of the state", _check_measures),
+    ("minimum of a unit", "minimize_unit never increases F, in any layer and from any state", _check_minima),
+    ("domains", "projections are idempotent and know their walls; rest lies in the domain", _check_domains),
+)
+"""Name, promise, and what looks at it in one phase."""

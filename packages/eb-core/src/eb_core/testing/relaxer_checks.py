@@ -1,19 +1,27 @@
 """What every relaxer promises: `relax` is `iterate`, samples do not see each other, reports are true."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
+import attrs
 import torch
 
+from eb_core.diagnostics.measure import measure_relaxer
 from eb_core.diagnostics.problems import all_phases, random_state, residual_by_definition
 from eb_core.learning.fit import misfit
 from eb_core.physics.energy import Energy
+from eb_core.registry import Registry
 from eb_core.registry.setup import Setup
 from eb_core.settling.buffers import Buffers
 from eb_core.settling.iterative import IterativeRelaxer
 from eb_core.settling.problem import Problem
 from eb_core.settling.relaxer import Relaxation, Relaxer
 from eb_core.settling.state import State
-from eb_core.testing.verdict import global_random_state_untouched, require, require_close
+from eb_core.testing.defaults import fitting_energy
+from eb_core.testing.kit import Suite, check_of
+from eb_core.testing.report import SkippedError
+from eb_core.testing.verdict import global_random_state_untouched, require, require_close, require_findings
 
 
 def check_relaxer(relaxer: Relaxer, energy: Energy) -> int:
@@ -31,9 +39,80 @@ def check_relaxer(relaxer: Relaxer, energy: Energy) -> int:
     Raises:
         ConformanceError: naming the promise, the place and the size of the violation.
     """
+    _require_fit(relaxer, energy)
+    count = 0
+    for settled in _settled(relaxer, energy):
+        for _, _, look in PROMISES:
+            look(settled)
+        count += 1
+    if energy.differentiable:
+        _check_differentiable(relaxer, settled.problem, settled.where)
+    return count
+
+
+def relaxer_suite(relaxer: Relaxer, energy: Energy | None = None) -> Suite:
+    """The promises of a relaxer on one energy, one test for each; see `check_relaxer` and `check_settles`.
+
+    Args:
+        relaxer: the dynamics, at the options that are to be checked.
+        energy: its physics; default: that of a run without options if it fits, else the first installed one that does.
+
+    Raises:
+        UsageError: no energy that is installed fits.
+    """
+    physics = energy or fitting_energy(Registry.installed(), relaxer)
+
+    @functools.cache
+    def phases() -> tuple[Settled, ...]:
+        return tuple(_settled(relaxer, physics))
+
+    def each(look: Callable[[Settled], None]) -> None:
+        for settled in phases():
+            look(settled)
+
+    def differentiable() -> None:
+        if not physics.differentiable:
+            raise SkippedError(f"units of {type(physics).__name__} have no derivative")
+        settled = phases()[-1]
+        _check_differentiable(relaxer, settled.problem, settled.where)
+
+    def stationary() -> None:
+        require_findings(measure_relaxer("", relaxer, physics))
+
+    fits = functools.partial(_require_fit, relaxer, physics)
+    return (
+        check_of("fits", f"{type(physics).__name__} is supported", fits, is_first=True),
+        *(check_of(name, promise, functools.partial(each, look)) for name, promise, look in PROMISES),
+        check_of("settles", "amply settled it stands at a minimum, and its residual says so", stationary),
+        check_of("differentiable", "iterate is differentiable in the input", differentiable),
+    )
+
+
+def _require_fit(relaxer: Relaxer, energy: Energy) -> None:
     reason = misfit(Setup(energy=energy, relaxer=relaxer))
     require(reason is None, f"{type(energy).__name__} is supported ({reason})", type(relaxer).__name__)
-    count = 0
+
+
+@attrs.frozen(eq=False)
+class Settled:
+    """One phase that was settled.
+
+    Args:
+        start: where from; `kept` a copy of it that was made before.
+        noisy: whether the dynamics drew noise.
+    """
+
+    relaxer: Relaxer
+    problem: Problem
+    where: str
+    start: State
+    kept: State
+    relaxation: Relaxation
+    noisy: bool
+
+
+def _settled(relaxer: Relaxer, energy: Energy) -> Iterator[Settled]:
+    """Every phase on every net that fits."""
     for where, problem in all_phases(energy):
         if misfit(Setup(energy=energy, relaxer=relaxer, network=problem.network)):
             continue
@@ -43,16 +122,7 @@ def check_relaxer(relaxer: Relaxer, energy: Energy) -> int:
         with global_random_state_untouched(where):
             relaxation = relaxer.relax(problem, start, generator=source)
         noisy = not torch.equal(source.get_state(), _generator().get_state())
-        _unchanged(start, kept, where)
-        _check_goes_on(relaxer, problem, relaxation.state, where)
-        _check_report(problem, relaxation, where)
-        _check_samples(relaxer, problem, start, relaxation, noisy, where)
-        _check_buffers(relaxer, problem, where)
-        count += 1
-        last = problem, where
-    if energy.differentiable:
-        _check_differentiable(relaxer, *last)
-    return count
+        yield Settled(relaxer, problem, where, start, kept, relaxation, noisy)
 
 
 def check_settles(relaxers: Sequence[Relaxer], energy: Energy, tolerance: float = 1e-6) -> int:
@@ -95,14 +165,17 @@ def _unchanged(state: State, kept: State, where: str) -> None:
         require(torch.equal(value, kept.memory[name]), f"the memory {name} of the start state is left alone", where)
 
 
-def _check_goes_on(relaxer: Relaxer, problem: Problem, settled: State, where: str) -> None:
-    """Two more iterations of a state with memory change neither."""
-    kept = settled.map(torch.clone)
-    relaxer.iterate(problem, settled, 2, generator=_generator())
-    _unchanged(settled, kept, where)
+def _check_left_alone(settled: Settled) -> None:
+    """Its start, and two more iterations of a state with memory change neither."""
+    _unchanged(settled.start, settled.kept, settled.where)
+    state = settled.relaxation.state
+    kept = state.map(torch.clone)
+    settled.relaxer.iterate(settled.problem, state, 2, generator=_generator())
+    _unchanged(state, kept, settled.where)
 
 
-def _check_report(problem: Problem, relaxation: Relaxation, where: str) -> None:
+def _check_report(settled: Settled) -> None:
+    problem, relaxation, where = settled.problem, settled.relaxation, settled.where
     state = relaxation.state
     for layer in problem.network.unit_layers:
         value = state[layer.name]
@@ -123,9 +196,9 @@ def _check_report(problem: Problem, relaxation: Relaxation, where: str) -> None:
         require_close(relaxation.residual, expected, "residual is that of the state", where)
 
 
-def _check_samples(
-    relaxer: Relaxer, problem: Problem, start: State, relaxation: Relaxation, noisy: bool, where: str
-) -> None:
+def _check_samples(settled: Settled) -> None:
+    relaxer, problem, start = settled.relaxer, settled.problem, settled.start
+    relaxation, noisy, where = settled.relaxation, settled.noisy, settled.where
     for row in range(0, problem.batch, 2):  # every other one: the check that takes longest
         rows = torch.arange(problem.batch) if noisy else torch.tensor([row])
         steps = int(relaxation.steps[row])  # type: ignore[index]
@@ -138,8 +211,9 @@ def _check_samples(
             require(float(distance.max()) <= 1e-9, promise, where)
 
 
-def _check_buffers(relaxer: Relaxer, problem: Problem, where: str) -> None:
+def _check_buffers(settled: Settled) -> None:
     """Settle three batches in the buffers of one session: the last is as if it had been alone."""
+    relaxer, problem, where = settled.relaxer, settled.problem, settled.where
     if not isinstance(relaxer, IterativeRelaxer):
         return
     buffers, rows = Buffers(), torch.arange(problem.batch)
@@ -172,3 +246,12 @@ def _check_differentiable(relaxer: Relaxer, problem: Problem, where: str) -> Non
     with torch.no_grad():
         quotient = float(outcome(problem.x + step * direction) - outcome(problem.x - step * direction)) / (2 * step)
     require(abs(slope - quotient) <= 1e-5 * (abs(quotient) + 1), "iterate is differentiable in the input", where)
+
+
+PROMISES: Final[tuple[tuple[str, str, Callable[[Settled], None]], ...]] = (
+    ("left alone", "start states and their memory are not changed", _check_left_alone),
+    ("report", "energy, residual and steps are those of the state, clamps and domains hold", _check_report),
+    ("samples alone", "a sample of a batch ends as the same iterations end of it alone", _check_samples),
+    ("buffers", "a batch settles in the buffers of a session as it does alone", _check_buffers),
+)
+"""Name, promise, and what looks at it in one phase that was settled."""

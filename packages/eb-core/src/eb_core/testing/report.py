@@ -1,10 +1,17 @@
-"""What a check of a device found, as records: plain data that a table, a certificate and a test read."""
+"""What checks found, as records: plain data that a table, a certificate and a test read."""
 
+import importlib.metadata
 import math
+import platform
+import unittest
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 import attrs
+import numpy as np
+import torch
 
 from eb_core.registry import EbError
 from eb_core.registry.wording import told
@@ -14,8 +21,8 @@ OWN = "the device"
 """What settles the units of a device that has its own dynamics."""
 
 
-class SkippedError(Exception):
-    """A check does not apply to this device; the message says why."""
+class SkippedError(unittest.SkipTest):
+    """A check does not apply to what is checked; the message says why. pytest shows the test as skipped."""
 
 
 def words(error: Exception) -> str:
@@ -53,7 +60,7 @@ def within(what: str, off: float, allowed: float) -> Case:
 
 @attrs.frozen
 class Measured:
-    """One figure of the device, reported; with a limit it is judged.
+    """One figure, reported; with a limit it is judged.
 
     Args:
         name: what it is.
@@ -73,7 +80,7 @@ class Measured:
 
 
 @attrs.frozen
-class DeviceCheck:
+class CheckResult:
     """One line of a report.
 
     Args:
@@ -96,34 +103,26 @@ class DeviceCheck:
 
 
 @attrs.frozen
-class Certificate:
-    """All that is known of one device after its checks.
+class Report:
+    """All that is known of one component after its checks.
 
     Args:
-        device: its name, with the serial number where it has one.
-        energy: the physics that it was checked with.
-        dynamics: what settled the units: the device, or a relaxer where the backend has no dynamics of its own.
-        date: in UTC.
-        seed: of everything random in the nets and samples.
+        subject: what was checked, with the serial number where it has one.
+        kind: of component.
+        checks: what each of them found.
+        facts: what it was checked with: energy, seed, capabilities.
         versions: of what took part.
-        capabilities: as declared.
-        accuracy: how far a state may be from that of an ideal device, in widths of the range.
-        usage: what the device was used for.
+        date: in UTC.
     """
 
-    device: str
-    serial: str
-    energy: str
-    dynamics: str
-    date: str
-    seed: int
-    versions: Mapping[str, str]
-    capabilities: Mapping[str, Any]
-    accuracy: float
-    checks: Sequence[DeviceCheck]
-    usage: Mapping[str, float]
+    subject: str
+    kind: str
+    checks: Sequence[CheckResult]
+    facts: Mapping[str, Any] = attrs.field(factory=dict)
+    versions: Mapping[str, str] = attrs.field(factory=dict)
+    date: str = attrs.field(factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
-    def of(self, verdict: Verdict) -> list[DeviceCheck]:
+    def of(self, verdict: Verdict) -> list[CheckResult]:
         """The checks that ended so."""
         return [one for one in self.checks if one.verdict == verdict]
 
@@ -140,7 +139,8 @@ class Certificate:
     def record(self) -> dict[str, Any]:
         """Plain values, as JSON has them: no number that is not finite."""
         counts = {verdict: len(self.of(verdict)) for verdict in get_args(Verdict)}
-        record = {"schema": 1, "holds": self.holds, "cases": self.cases, **counts, **attrs.asdict(self)}
+        said = {key: value for key, value in attrs.asdict(self).items() if key != "facts"}
+        record = {"schema": 1, "holds": self.holds, "cases": self.cases, **counts, **said, **self.facts}
         plain: dict[str, Any] = _plain(record)
         return plain
 
@@ -151,3 +151,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def versions_of(*parts: object) -> dict[str, str]:
+    """Versions of the packages that the parts come from, and of what everything stands on."""
+    modules = ["eb_core", *(type(part).__module__.partition(".")[0] for part in parts)]
+    versions = {}
+    for name in dict.fromkeys(module.replace("_", "-") for module in modules):
+        with suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return {**versions, "python": platform.python_version(), "numpy": np.__version__, "torch": torch.__version__}
