@@ -8,8 +8,10 @@ import pytest
 import torch
 
 import eb_core as eb
+from eb_backend_emulator.chip import EmulatedChip
 from eb_backend_emulator.emulator import CHIPS, Emulator
 from eb_core import Data, EpochReport
+from eb_core.device.contract import Drive, Readout
 
 FAULTS = {
     "chip": "oim-cmos",
@@ -101,3 +103,29 @@ def test_every_chip_that_is_shipped_trains_the_physics_that_it_has(name: str) ->
         {"name": "mlp", "hidden": [6]}, energy=energy, relaxer="gradient-flow", backend=backend, data=clouds(), epochs=1
     )
     assert result.usage["settles"] > 0
+
+
+@pytest.mark.parametrize("call", [1, 2, 9, 10, 15])
+def test_what_ctrl_c_broke_off_in_mid_batch_leaves_no_trace_in_the_resumed_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    undisturbed = trained(tmp_path / "whole", **FAULTS).path
+    calls = iter(range(1, 1000))
+
+    def settle(chip: EmulatedChip, drive: Drive, deadline: float) -> Readout:
+        readout = own_settle(chip, drive, deadline)
+        if next(calls) == call:
+            raise KeyboardInterrupt
+        return readout
+
+    own_settle = EmulatedChip.settle
+    monkeypatch.setattr(EmulatedChip, "settle", settle)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "parts", **FAULTS)
+    (path,) = (tmp_path / "parts").iterdir()
+    eb.resume(path, data=clouds())
+    (weights, epochs), (other_weights, other_epochs) = outcome(undisturbed), outcome(path)
+    assert all(torch.equal(weights[name], other_weights[name]) for name in weights)
+    for epoch in (*epochs, *other_epochs):
+        del epoch["usage"]["clipped"]  # without shadow weights, what was cut once needs no cutting again
+    assert epochs == other_epochs

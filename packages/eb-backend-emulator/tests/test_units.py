@@ -7,9 +7,11 @@ import pytest
 import torch
 from emulated import chip_and_couplings, free_of, idle, make, nudged, open_, wide
 
+from eb_backend_emulator.chip import EmulatedChip
 from eb_backend_emulator.emulator import Emulator
-from eb_core import Relaxation, RunError, State, UsageError
-from eb_core.testing import residual_by_definition
+from eb_core import Problem, Relaxation, RunError, State, UsageError
+from eb_core.device.contract import Drive
+from eb_core.testing import backend_suite, residual_by_definition
 
 
 @pytest.mark.parametrize("bits", [2, 3, 8])
@@ -168,3 +170,18 @@ def test_noise_streams_and_couplers_go_on_from_what_a_checkpoint_keeps() -> None
     found = [other.settle(drive, 1.0).values, other.program(couplings).effective[0], other.settle(drive, 1.0).values]
     assert all(np.array_equal(a, b) for a, b in zip(expected, found, strict=True))
     assert not np.array_equal(held, found[1]), "programming draws anew"
+
+
+@pytest.mark.parametrize("is_wrong", [False, True])
+def test_a_chip_that_takes_start_states_in_another_unit_is_found_by_the_check_of_starts(
+    is_wrong: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(chip: EmulatedChip, problem: Problem, drive: Drive) -> State | None:
+        state = own_start(chip, problem, drive)
+        return state.map(lambda s: s / 40) if is_wrong and state is not None else state
+
+    own_start = EmulatedChip._start
+    monkeypatch.setattr(EmulatedChip, "_start", start)
+    relaxer = make("relaxer", "oim-heavy-ball", steps=2000, nudged_steps=2000, tol=1e-6)
+    suite = {str(check): check for check in backend_suite(Emulator(), make("energy", "oim"), relaxer=relaxer)}
+    assert suite["write starts there"].run().verdict == ("failed" if is_wrong else "passed")

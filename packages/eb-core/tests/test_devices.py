@@ -1,8 +1,9 @@
 """The contract of devices: capabilities are data, placement is pure, and a session does what no author should."""
 
+import math
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +13,24 @@ import pytest
 import torch
 from boards import Board, Sound
 from cells import Cells
-from foreign_physics import Centred
+from foreign_physics import Centred, Phases
 
 from eb_core import (
     CrossEntropy,
     Dense,
+    Diagnostic,
     Lateral,
     Network,
     Problem,
     Relaxation,
+    RunError,
     Setup,
     SquaredError,
     UsageError,
     configurable,
     contrast,
     option,
+    refuse,
 )
 from eb_core.device import (
     Capabilities,
@@ -43,8 +47,9 @@ from eb_core.device.levels import decoded, encoded, fitted
 from eb_core.device.placement import place
 from eb_core.device.session import DeviceSession
 from eb_core.diagnostics.resistive import Resistive
-from eb_core.learning.fit import misfit
+from eb_core.learning.fit import misfit, refusals
 from eb_core.learning.learner import Learner
+from eb_core.registry import fields
 
 SAID = {"schema": 1, "unit": "cell", "units": {"A": 5, "B": 5}, "weight_range": [-1, 1], "weight_bits": 8}
 
@@ -154,6 +159,7 @@ def test_a_module_of_an_author_imports_no_torch() -> None:
         ({"starts": []}, "at least one of reset"),
         ({"topology": "bipartite", "units": {"A": 3}}, "needs two columns"),
         ({"watts": float("inf")}, "finite"),
+        ({"units": {}}, "at least one column"),
     ],
 )
 def test_capabilities_that_make_no_sense_are_refused(said: dict[str, Any], message: str) -> None:
@@ -436,3 +442,68 @@ def test_time_and_energy_are_what_the_device_reports_or_else_declares() -> None:
     session.settle(Problem.free(network, Cells(), inputs(5)))
     assert session.usage["seconds"] == pytest.approx(1.5 + 3 * 0.25)
     assert session.usage["joules"] == pytest.approx(2 * session.usage["seconds"])
+
+
+class Turning(Board):
+    """A board of phases that hands out whatever a test says."""
+
+    values: Any = None
+
+    def settle(self, drive: Drive, deadline: float) -> Readout:
+        return Readout(np.broadcast_to(self.values, drive.field.shape).copy())
+
+
+def test_phases_beyond_one_turn_are_refused_as_codes_that_are_no_integers() -> None:
+    energy, network, board = Phases(), net(3, 5, 2), Turning()
+    CAPABILITIES.append(Capabilities(unit="phase", readout_bits=8))
+    session = DeviceSession(network, energy, OnDevice(), Bench(), connect=lambda: board)
+    free = Problem.free(network, energy, inputs(2))
+    board.values = np.array([0, 40, 128, 200, 255, 3, 4], dtype=np.int64)
+    angles = session.settle(free).state["hidden1"]
+    assert torch.allclose(angles, torch.from_numpy(board.values[:5] * (2 * math.pi / 256)).expand(2, 5))
+    board.values = board.values.astype(np.float64)
+    with pytest.raises(
+        RunError, match=r"unit 1 came back as 40, expected are angles of one turn in radians; codes are"
+    ):
+        session.settle(free)
+
+
+def test_ranges_of_phases_are_refused_as_they_mean_nothing() -> None:
+    capabilities = Capabilities(unit="phase", ranges={"output": (0.0, 1.0)})
+    (fault,) = place(net(3, 5, 2), Phases(), capabilities).faults
+    assert fault == "ranges.output means nothing for phases, which are reported in radians from 0 to 2 pi"
+
+
+@pytest.mark.parametrize(
+    ("device", "message"), [(None, "connect gave a NoneType, expected is a Device"), (3, "connect gave a int")]
+)
+def test_what_connects_must_be_a_device(device: Any, message: str) -> None:
+    CAPABILITIES.append(Capabilities(unit="cell"))
+    with pytest.raises(RunError, match=message):
+        DeviceSession(net(3, 5, 2), Cells(), OnDevice(), Bench(), connect=lambda: device)
+
+
+def test_a_state_that_is_no_bytes_is_named() -> None:
+    network = net(3, 5, 2)
+    session, board = opened(network)
+    board.state = lambda: {"noise": 1}  # type: ignore[assignment,return-value]
+    with pytest.raises(RunError, match="Bench: state gave a dict, expected are bytes or None"):
+        session.state()
+
+
+def test_what_a_device_refuses_names_no_relaxer() -> None:
+    class Particular(Bench):
+        def check(self, setup: Setup) -> Iterable[Diagnostic]:
+            yield refuse("it has no synchronisation signal")
+
+    CAPABILITIES.append(Capabilities(unit="cell"))
+    setup = Setup(energy=Cells(), relaxer=OnDevice(), backend=Particular())
+    (fault,) = refusals(setup, {"backend": "lumen", "relaxer": "lumen", "energy": "cells"})
+    assert fault.what == "backend 'lumen' does not fit energy 'cells': it has no synchronisation signal"
+    assert fault.origin == "--backend, --energy"
+
+
+def test_the_page_of_devices_lists_every_key() -> None:
+    page = (Path(__file__).parents[3] / "docs/devices.md").read_text()
+    keys = page[page.index("| key |") : page.index("What users meet of it")]
+    assert [field.name for field, _ in fields(Capabilities) if f"`{field.name}`" not in keys] == []

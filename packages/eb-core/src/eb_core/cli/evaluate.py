@@ -72,7 +72,7 @@ def evaluate(
         facts, usage = dict(session.facts), dict(session.usage)
     if predictions is not None:
         _write(made, predictions)
-    score, notes = made.score(), [*said, *of_data]
+    score, notes = made.score(), [*said, *_of_dynamics(run, configuration, relaxer), *of_data]
     where = {kind: section.name for kind, section in configuration.chosen.items() if kind in ("backend", "relaxer")}
     if as_json:
         on = {**where, **({"device": facts} if facts else {}), **({"usage": usage} if usage else {})}
@@ -86,6 +86,19 @@ def evaluate(
     out.print(styled("on {}", _told(configuration, facts)))
     if usage:
         out.print(f"used {in_words(usage)}")
+
+
+def _of_dynamics(run: Path, configuration: Configuration, relaxer: str | None) -> list[str]:
+    """What to know where a run of a device is simulated: it had no relaxer, so there is none to take over."""
+    from eb_core.training.manifest import read_manifest
+
+    if relaxer or "relaxer" not in configuration.chosen or "relaxer" in read_manifest(run)["recipe"]:
+        return []
+    name = configuration.chosen["relaxer"].name
+    return [
+        f"the device of this run settles in its own way; '{name}', the default relaxer, may end in other states:"
+        " --relaxer chooses another one, such as one that follows the gradient"
+    ]
 
 
 def _told(configuration: Configuration, facts: dict[str, Any]) -> str:

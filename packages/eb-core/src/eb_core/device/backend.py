@@ -56,8 +56,8 @@ class DeviceBackend(Backend):
     )
     shadow: bool = option(
         default=True,
-        help="keep weights in full precision beside those on the device; without, weights take the values that were"
-        " programmed after each update",
+        help="keep weights in full precision beside those on the device; without, training goes on from what the"
+        " device holds",
     )
 
     @abstractmethod

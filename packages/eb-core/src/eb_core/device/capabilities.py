@@ -103,6 +103,8 @@ class Capabilities:
         for bits in ("weight", "field"):
             if getattr(self, f"{bits}_bits") is not None and getattr(self, f"{bits}_range") is None:
                 raise ValueError(f"{bits}_bits = {getattr(self, f'{bits}_bits')} needs {bits}_range, which it divides")
+        if self.units is not None and not self.units:
+            raise ValueError("units must name at least one column; leave it out for as many units as needed")
         if not self.starts:
             raise ValueError("starts must name at least one of reset, last and write")
         if self.topology == "bipartite" and self.units is not None and len(self.units) != 2:

@@ -119,7 +119,8 @@ class Drive:
         nudge: the part of `field` that the nudge adds, (B, N), or None.
         strength: |beta| of each sample, (B,), or None in a free phase.
         held: units that are clamped, (B, N) bool, or None; values: what they are held at, (B, N).
-        start: "reset" for the rest of the device, "last" to go on where it stands, or states (B, N).
+        start: "reset" for the rest of the device, "last" to go on where it stands, or states (B, N) in the
+            units of the ranges, phases in radians, never codes.
         reads: states wanted of each sample; a device that gives fewer is asked again.
     """
 
@@ -145,8 +146,8 @@ class Readout:
     """The states that a device has settled to.
 
     Args:
-        values: (B, N), or (R, B, N) for R reads: floating in the ranges of the capabilities, or whole numbers, codes
-            0 … 2^readout_bits - 1. Units that are not used may hold anything.
+        values: (B, N), or (R, B, N) for R reads: of a floating type states in the ranges of the capabilities, of
+            an integer type codes 0 … 2^readout_bits - 1. Units that are not used may hold anything.
         settled: which samples the device says are settled, (B,) bool, or None.
         seconds: device time that it took, or None.
     """

@@ -55,6 +55,8 @@ class InProcess(Host):
             self._device: Device | None = connect()
         except Exception as error:
             raise LostError(f"it cannot be connected: {_told(error)}") from error
+        if not isinstance(self._device, Device):
+            raise LostError(f"connect gave a {type(self._device).__name__}, expected is a Device")
 
     def call(self, method: str, *arguments: Any, deadline: float) -> Any:
         try:
@@ -164,6 +166,8 @@ def serve(descriptor: int) -> None:
     with Connection(descriptor) as connection:
         try:
             device = connection.recv().connect()
+            if not isinstance(device, Device):
+                raise TypeError(f"connect gave a {type(device).__name__}, expected is a Device")
         except BaseException as error:  # noqa: BLE001 - said to the parent
             connection.send(("lost", _told(error)))
             return

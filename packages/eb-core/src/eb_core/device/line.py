@@ -48,7 +48,8 @@ class Line:
         try:
             self._connect()
         except LostError as error:
-            raise RunError(f"{name}: {error}", origin="--backend", advice="is it on, and is it free?") from error
+            advice = "is it on, and is it free? what it said itself is above"
+            raise RunError(f"{name}: {error}", origin="--backend", advice=advice) from error
 
     def _connect(self) -> None:
         self._opened()

@@ -171,9 +171,9 @@ class Translation:
                 what = f"values of type {values.dtype}"
             raise _faulty(f"{where}: {what} came back, expected is a Readout of an array of real numbers", where)
         if values.ndim not in (2, 3) or values.shape[-2:] != shape:
-            raise _faulty(
-                f"{where}: values of shape {values.shape} came back, expected is {shape} or (reads, *{shape})", where
-            )
+            several = f"({', '.join(map(str, ('reads', *shape)))})"
+            what = f"values of shape {values.shape} came back, expected is {shape}, or {several} for several reads"
+            raise _faulty(f"{where}: {what}", where)
         if values.ndim == 3 and not len(values):
             raise _faulty(f"{where}: no read came back", where)
         if readout.settled is not None and np.shape(readout.settled) != shape[:1]:
@@ -192,12 +192,17 @@ class Translation:
             values = decoded(values.astype(np.float64), ends, bits, isinstance(domain, Circle))
         values = values.astype(np.float64)
         _require(np.isfinite(values), values, "finite states", layer, where)
-        if isinstance(domain, Circle) or ends is None:
+        if isinstance(domain, Circle):
+            turn = np.abs(values) <= 2 * math.pi * (1 + SLACK + 6 * self._capabilities.readout_noise)
+            _require(turn, values, "angles of one turn in radians; codes are whole numbers in type, too", layer, where)
+            return values
+        if ends is None:
             return values
         width = ends[1] - ends[0]
         slack = width * (SLACK + 6 * self._capabilities.readout_noise)
         inside = (values >= ends[0] - slack) & (values <= ends[1] + slack)
-        _require(inside, values, f"states from {ends[0]:g} to {ends[1]:g}", layer, where)
+        codes = "; codes are whole numbers in type, too" if bits is not None else ""
+        _require(inside, values, f"states from {ends[0]:g} to {ends[1]:g}{codes}", layer, where)
         return _from_ends(values, ends, domain)
 
 

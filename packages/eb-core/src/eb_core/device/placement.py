@@ -203,7 +203,10 @@ def _has_self_term(edge: Edge) -> bool:
 
 
 def _unread(network: Network, energy: Energy, capabilities: Capabilities) -> Iterator[str]:
-    """Layers whose codes would have no meaning."""
+    """Layers whose codes would have no meaning, and ranges that have none."""
+    for role in capabilities.ranges:
+        if any(layer.role == role and isinstance(energy.domain(layer), Circle) for layer in network.unit_layers):
+            yield f"ranges.{role} means nothing for phases, which are reported in radians from 0 to 2 pi"
     if capabilities.readout_bits is not None:
         for role in dict.fromkeys(layer.role for layer in network.unit_layers):
             layer = next(layer for layer in network.unit_layers if layer.role == role)

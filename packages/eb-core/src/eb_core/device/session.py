@@ -245,9 +245,11 @@ class DeviceSession(Session):
         A device that is lost is not opened anew for it: that one would tell of another state.
         """
         try:
-            own: bytes | None = self.line.call("state")
+            own = self.line.call("state")
         except LostError as error:
             raise RunError(f"{self.settler}: its state cannot be kept: {error}", origin="the device") from error
+        if not isinstance(own, bytes | None):
+            raise RunError(f"{self.settler}: state gave a {type(own).__name__}, expected are bytes or None")
         return None if own is None else bytes([self._version == self.network.version]) + own
 
     def restore(self, state: bytes) -> None:

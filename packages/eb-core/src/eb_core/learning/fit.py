@@ -28,7 +28,8 @@ def diagnose(setup: Setup) -> Iterator[tuple[str, tuple[str, ...], Diagnostic]]:
                 if (kind, diagnostic.what) not in said:
                     said.add((kind, diagnostic.what))
                     others = diagnostic.of or (OTHERS[kind] if stage.network is None else ("model",))
-                    yield kind, tuple(other for other in others if other != kind), diagnostic
+                    unasked = {kind, "relaxer"} if stage.backend and stage.backend.own_dynamics else {kind}
+                    yield kind, tuple(other for other in others if other not in unasked), diagnostic
 
 
 def _force(kind: str, setup: Setup) -> Iterator[Diagnostic]:

@@ -232,12 +232,12 @@ class Registry:
             raise PluginError(f"{component.target} cannot be used: {flaw}", origin=origin, advice="mend the class")
         return loaded
 
-    def recipe_of(self, model: Component) -> str | None:
-        """Name of the default recipe of a model; one of the model's own package goes before others' of that name."""
-        owners = {offer.plugin.distribution for offer in self.offers("model") if offer.component is model}
-        rivals = self._offers("recipe", model.recipe or "")
+    def recipe_of(self, kind: str, component: Component) -> str | None:
+        """Name of the default recipe of a model or backend; one of its own package goes before others of that name."""
+        owners = {offer.plugin.distribution for offer in self.offers(kind) if offer.component is component}
+        rivals = self._offers("recipe", component.recipe or "")
         own = [offer.qualified for offer in rivals if offer.plugin.distribution in owners]
-        return own[0] if len(rivals) > 1 and own else model.recipe
+        return own[0] if len(rivals) > 1 and own else component.recipe
 
 
 def _flaw(cls: type[Any]) -> str | None:

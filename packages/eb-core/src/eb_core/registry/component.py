@@ -58,7 +58,7 @@ class Component:
         summary: one line for `eb list-plugins`.
         preset: option values that this name stands for. `c-ep` is `ep` with `{"variant": "centered"}`,
             so one class serves many names.
-        recipe: name of the recipe that gives sensible defaults for a run with this component.
+        recipe: on a model or a backend, name of the recipe that gives sensible defaults for a run with it.
     """
 
     name: str

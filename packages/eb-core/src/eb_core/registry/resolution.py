@@ -38,7 +38,9 @@ def resolve_layers(
         PluginError: a named component belongs to a plugin that cannot be used; with all other faults.
     """
     defaults = _suite_defaults(registry)
-    stack = [defaults, *_default_recipe(registry, [defaults, *layers]), *layers]
+    of_backend = _default_recipe(registry, [defaults, *layers], "backend")
+    of_model = _default_recipe(registry, [defaults, *of_backend, *layers], "model")
+    stack = [defaults, *of_model, *of_backend, *layers]
     faults: list[Fault] = []
     sections: dict[str, Section] = {}
     notes: list[str] = []
@@ -64,17 +66,17 @@ def _suite_defaults(registry: Registry) -> SettingsLayer:
     return SettingsLayer({kind: {"name": (one[0], f"default of {one[1]}")} for kind, one in defaults.items() if one})
 
 
-def _default_recipe(registry: Registry, layers: Sequence[SettingsLayer]) -> list[SettingsLayer]:
-    """The recipe that the chosen model names, unless a recipe or an instance settles the matter."""
-    if any("model" in layer.instances or (layer.is_recipe and layer.name_of("model")) for layer in layers):
+def _default_recipe(registry: Registry, layers: Sequence[SettingsLayer], kind: str) -> list[SettingsLayer]:
+    """The recipe that the chosen model or backend names, unless a recipe or an instance settles the matter."""
+    if any(kind in layer.instances or (layer.is_recipe and layer.name_of("model")) for layer in layers):
         return []
-    model = next((name for layer in reversed(layers) if (name := layer.name_of("model"))), None)
-    if model is None:
+    chosen = next((name for layer in reversed(layers) if (name := layer.name_of(kind))), None)
+    if chosen is None:
         return []
     try:
-        recipe = registry.recipe_of(registry.find("model", model))
+        recipe = registry.recipe_of(kind, registry.find(kind, chosen))
     except (UsageError, PluginError):
-        return []  # the model's own section reports it, together with all other faults
+        return []  # its own section reports it, together with all other faults
     return [attrs.evolve(read_recipe(registry, recipe), is_default=True)] if recipe else []
 
 

@@ -84,6 +84,7 @@ class Bench:
         relaxer: what settles the units of a backend that has no dynamics of its own.
         cosine: that its gradient must have; None: that of an ideal device which is read as declared, less a margin.
         registry: where an emulator for its twin is looked for; None: all that is installed.
+        serial: number that the device says itself, once it was asked.
     """
 
     backend: DeviceBackend
@@ -93,6 +94,7 @@ class Bench:
     relaxer: Relaxer = IDEAL
     cosine: float | None = None
     registry: Registry | None = None
+    serial: str = ""
     usage: Mapping[str, float] = attrs.field(factory=dict)
     twin_usage: Mapping[str, float] = attrs.field(factory=dict)
     _spread: float | None = None

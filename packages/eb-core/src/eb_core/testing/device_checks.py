@@ -162,7 +162,7 @@ def certify(bench: Bench, before: Callable[[str], None] = lambda name: None) -> 
     said = bench.capabilities
     capabilities = {key: value for key, value in attrs.asdict(cast(Any, said)).items() if value not in (None, "", {})}
     facts = {
-        "serial": said.serial,
+        "serial": said.serial or bench.serial,
         "energy": type(bench.energy).__name__,
         "dynamics": bench.dynamics,
         "seed": bench.seed,

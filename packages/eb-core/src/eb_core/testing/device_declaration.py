@@ -46,6 +46,7 @@ def declaration(bench: Bench) -> Iterator[Case]:
 def probed(bench: Bench) -> Iterator[Case]:
     """What the device says of itself when it is asked, against what was declared for it."""
     said, own = bench.capabilities, bench.backend.probe()
+    bench.serial = own.serial
     if own == said:
         raise SkippedError("the device says nothing of itself beside its declaration")
     yield Case(f"it says that a unit is '{own.unit}'", own.unit == said.unit)

@@ -43,7 +43,7 @@ def run_check(bench: Bench, check: DeviceCheck) -> CheckResult:
         return ended("skipped", f"it tells nothing: {cut:,} fields beyond the range of the device were cut")
     if bad:
         more = f"; {len(bad)} of {len(cases) + len(figures)} failed" if len(cases) + len(figures) > 1 else ""
-        return ended("failed", bad[0] + more)
+        return ended("failed", "\n".join([bad[0] + more, *(_figure(one) for one in figures if not _falls_short(one))]))
     if not cases and not figures:
         return ended("failed", "it looked at nothing")
     judged = bool(cases) or any(one.least is not None for one in figures)

@@ -12,6 +12,7 @@ from eb_core.physics.squared_error import SquaredError
 from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
 from eb_core.testing.device_bench import EQUAL, Bench
+from eb_core.testing.device_nets import ends
 from eb_core.testing.report import Case, SkippedError, within
 
 LONG, LONGEST = 40, 600
@@ -114,7 +115,7 @@ def _distinct(values: Array) -> int:
 
 def noise(bench: Bench) -> Iterator[Case]:
     """Reads of one state, in the middle of its range, scatter as much as is declared."""
-    declared = bench.width_of_noise
+    declared = bench.capabilities.readout_noise
     if declared == 0:
         raise SkippedError("it declares no noise of the read-out")
     scatter = _scatter(bench)
@@ -127,14 +128,23 @@ def noise(bench: Bench) -> Iterator[Case]:
 
 
 def _scatter(bench: Bench) -> float:
-    """Root mean square deviation of reads from their mean, in widths."""
+    """Root mean square deviation of reads from their mean, in widths of the range as it is read."""
     network, _ = bench.probe(4, 2)
     total = sum(layer.size for layer in network.unit_layers)
     most = min(bench.capabilities.max_batch or 16, 16)
     with bench.session(network) as (session, _):
         problem = Problem.free(network, bench.energy, torch.full((most, total), 0.5, dtype=torch.float64))
-        shown = [bench.shown(session.settle(problem).state, network) for _ in range(math.ceil(READS / most))]
-    return float(torch.cat(shown).var(0).mean().sqrt())
+        states = [session.settle(problem).state for _ in range(math.ceil(READS / most))]
+    variances = []
+    for layer in network.unit_layers:
+        reads, domain = torch.cat([state[layer.name].flatten(1) for state in states]), bench.energy.domain(layer)
+        if isinstance(domain, Circle):
+            middle = torch.atan2(reads.sin().mean(0), reads.cos().mean(0))
+            variances.append((domain.distance(reads, middle) / math.tau).square().mean(0))
+        else:
+            low, high = ends(layer, bench.energy, bench.capabilities)
+            variances.append((reads / (high - low)).var(0))
+    return float(torch.cat(variances).mean().sqrt())
 
 
 def same_twice(bench: Bench) -> Iterator[Case]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from eb_core.device.session import DeviceSession
 from eb_core.network.network import Network
+from eb_core.physics.domain import Circle
 from eb_core.settling.problem import Problem
 from eb_core.settling.state import State
 from eb_core.testing.device_bench import BATCH, Bench
@@ -41,9 +42,18 @@ class TwoMinima:
     pushes: tuple[Problem, Problem]
     half: float
 
+    def apart(self, bench: Bench, one: State, other: State) -> float:
+        """Largest distance of two states, in widths; of phases on the circle, as mirrored ones show the same."""
+        distances = [
+            bench.energy.domain(layer).distance(one[layer.name], other[layer.name]).max() / math.pi
+            for layer in self.network.unit_layers
+            if isinstance(bench.energy.domain(layer), Circle)
+        ]
+        return float(max(distances)) if distances else bench.apart(one, other, self.network)
+
     def nearest(self, bench: Bench, state: State) -> int:
         """Which minimum a state is at."""
-        return min((0, 1), key=lambda side: bench.apart(state, self.minima[side], self.network))
+        return min((0, 1), key=lambda side: self.apart(bench, state, self.minima[side]))
 
 
 def two_minima(bench: Bench) -> TwoMinima:
@@ -54,6 +64,8 @@ def two_minima(bench: Bench) -> TwoMinima:
     """
     low, high = reach(bench.capabilities)
     strongest = high if high >= -low else low
+    if isinstance(bench.energy.domain(bench.net().unit_layers[0]), Circle):
+        return _mirrored(bench, low)
     for strength in STRENGTHS:
         size = 2 if math.isinf(strongest) else max(2, math.ceil(strength / (abs(strongest) * 2**0.5)))
         if bench.sizes(size, 2 * size) != (size, 2 * size):
@@ -67,6 +79,28 @@ def two_minima(bench: Bench) -> TwoMinima:
         if found is not None:
             return found
     raise SkippedError("no small net of this physics with two minima fits the device")
+
+
+def _mirrored(bench: Bench, lowest: float) -> TwoMinima:
+    """Phases that want to be at 0 and away from each other: +60 and -60 degrees, or the other way round."""
+    size, coupling = 2, min(0.2, -lowest)
+    if coupling <= 0 or bench.sizes(size, size) != (size, size):
+        raise SkippedError("it has no negative couplings, which two minima of phases need")
+    network, gain = bench.probe(size, size)
+    with torch.no_grad():
+        network.edges["hidden1-output"].weight.fill_(-coupling)
+    centre_(network, bench.energy, bench.capabilities)
+
+    def phase(field: float) -> Problem:
+        x = torch.full((BATCH, 2 * size), 0.5 + field / gain, dtype=torch.float64)
+        return Problem.free(network, bench.energy, x)
+
+    free = phase(coupling * size)
+    sides = ({"hidden1": way, "output": -way} for way in (-1.0, 1.0))
+    starts = (State({name: torch.full((BATCH, size), way).double() for name, way in side.items()}) for side in sides)
+    first, second = (bench.ideal(free, network, start) for start in starts)
+    pushes = (phase(-PUSH), phase(PUSH))
+    return TwoMinima(network, free, (first, second), pushes, half=0.25)
 
 
 def _minima(bench: Bench, network: Network, gain: float, sign: float) -> TwoMinima | None:
@@ -111,6 +145,8 @@ def last_goes_on(bench: Bench) -> Iterator[Case]:
     if "last" not in bench.capabilities.starts:
         raise SkippedError("it cannot go on where it stands")
     net = two_minima(bench)
+    if isinstance(bench.energy.domain(net.network.unit_layers[0]), Circle):
+        raise SkippedError("no field pushes a phase to one side of the circle")
     with bench.session(net.network) as (session, _):
         for side, (way, push) in enumerate(zip(("lower", "upper"), net.pushes, strict=True)):
             stands = session.settle(push).state
@@ -128,13 +164,13 @@ def write_starts_there(bench: Bench) -> Iterator[Case]:
         for side, way in enumerate(("lower", "upper")):
             yield _stays(bench, session, net, net.minima[side].map(torch.clone), side, f"from the {way} minimum")
         settled = session.settle(net.free, mixed).state
-        off = bench.apart(settled, mixed, net.network)
+        off = net.apart(bench, settled, mixed)
         yield within("every other sample from the upper one", off, max(net.half, bench.slack))
 
 
 def _stays(bench: Bench, session: DeviceSession, net: TwoMinima, start: State, side: int, what: str) -> Case:
     settled = session.settle(net.free, start).state
-    off = bench.apart(settled, net.minima[side], net.network)
+    off = net.apart(bench, settled, net.minima[side])
     found = ("lower", "upper")[net.nearest(bench, settled)]
     return within(f"{what}, it ended in the {found} one", off, max(net.half, bench.slack))
 

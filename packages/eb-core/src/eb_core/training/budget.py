@@ -8,7 +8,12 @@ from eb_core.training.settings import TrainerSettings
 
 
 class BudgetSpentError(RunError):
-    """The device time of this start is used up: the training has stopped between two batches, and can go on."""
+    """The device time of this start is used up: the training has stopped between two batches, and can go on.
+
+    Its exit code is that of sysexits.h for "try again later", so that a script can tell it from a failure.
+    """
+
+    exit_code = 75
 
 
 def require_budget(settings: TrainerSettings, usage: Mapping[str, float]) -> None:
@@ -22,5 +27,5 @@ def require_budget(settings: TrainerSettings, usage: Mapping[str, float]) -> Non
         raise BudgetSpentError(
             f"the device time is used up: {duration(used)} of {duration(budget)}",
             origin=f"[trainer] device_seconds = {budget:g}",
-            advice="a run directory holds a checkpoint, and eb train --resume goes on for as long again",
+            advice="with --resume it goes on for as long again",
         )

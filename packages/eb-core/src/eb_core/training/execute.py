@@ -91,7 +91,7 @@ def _record_end(run: Run, checkpoints: Checkpoints, trainer: Trainer, error: Bas
     stopped = isinstance(error, KeyboardInterrupt | BudgetSpentError)
     facts = {"reason": _reason(error), "best_epoch": trainer.best_epoch, **_used(trainer)}
     steps: dict[str, Callable[[], None]] = {
-        "this checkpoint": checkpoints.write_last,
+        "this checkpoint": checkpoints.write,
         "the weights so far": lambda: run.write_weights(trainer.selected()),
         "how it ended": lambda: run.finish("interrupted" if stopped else "failed", **facts),
     }

@@ -231,24 +231,15 @@ class Checkpoints:
     def write(self) -> None:
         """Save where the training stands, if it stands between two batches and its numbers are finite.
 
+        A device stands further once a batch has begun: what is kept of it is from before.
+
         Raises:
             RunError: the disk is full, say; the checkpoint before this one is intact.
         """
-        if self._trainer.consistent:
-            self._write(self._trainer.session.state())
-
-    def write_last(self) -> None:
-        """Save what can be saved at the end: without the state of a device that is lost."""
-        if self._trainer.consistent:
-            try:
-                state = self._trainer.session.state()
-            except Exception:  # noqa: BLE001 - a broken device may raise anything, and its weights are worth keeping
-                state = None
-            self._write(state)
-
-    def _write(self, device: bytes | None) -> None:
+        if not self._trainer.consistent:
+            return
         identity = {"recipe": self._run.manifest["recipe"], "data": self._run.manifest["data"]["checksum"]}
-        checkpoint = snapshot(self._trainer, identity, device)
+        checkpoint = snapshot(self._trainer, identity, self._trainer.device_state)
         if not all_finite(value for name, value in checkpoint.tensors.items() if name.startswith(NUMBERS)):
             return
         self._run.write(CHECKPOINT, checkpoint.encode())

@@ -87,6 +87,7 @@ class Trainer:
         self.session: Session = self.learner.session
         self.reports: list[EpochReport] = []
         self.carry: State | None = None
+        self.device_state: bytes | None = None  # as it was between two batches, where a resumed training begins
         self.best: tuple[float, float] | None = None
         self.best_epoch = 0
         self.best_weights: dict[str, Tensor] = {}
@@ -136,6 +137,7 @@ class Trainer:
     def _epoch(self, epoch: int, observers: tuple[Observer, ...]) -> EpochReport:
         sums, total = self.sums, math.ceil(len(self.train_split) / self.settings.batch_size)
         sums.begin(self.session.usage)
+        self.device_state = self.session.state()
         schedule_rates(self.optimiser, self.settings, epoch)
         self.session.upload_parameters()
         for index, (x, labels) in self._batches(epoch, sums.done):
@@ -146,6 +148,8 @@ class Trainer:
             sums.add(estimate, self.learner.cost.predict(estimate.readout), labels)
             apply_gradients(self.network, self.optimiser, estimate.gradients)
             sums.spend(self.session.usage)
+            if self.device_state is not None:
+                self.device_state = self.session.state()
             self.consistent = True
             self.session.upload_parameters()
             if index % FINITE_CHECK_EVERY == 0 or index + 1 == total:
@@ -156,6 +160,7 @@ class Trainer:
         if validation and not math.isfinite(validation.loss):
             raise self._diverged("the validation loss is", epoch, total - 1, weights_beyond(self.network))
         sums.spend(self.session.usage)
+        self.device_state = self.session.state()
         return EpochReport(
             epoch + 1,
             max(group["lr"] for group in self.optimiser.param_groups),
