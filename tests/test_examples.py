@@ -17,7 +17,7 @@ def environment(example: Path, site: Path) -> dict[str, str]:
     """An environment in which the entry point and the sources of the package are on the path."""
     project = tomllib.loads((example / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-    info.mkdir(parents=True)
+    info.mkdir(parents=True, exist_ok=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
     points = [f"{name} = {module}" for name, module in project["entry-points"]["eb.plugins"].items()]
     (info / "entry_points.txt").write_text("\n".join(["[eb.plugins]", *points]) + "\n")

@@ -13,6 +13,7 @@ from eb_core.cli.check import check
 from eb_core.cli.doctor import doctor
 from eb_core.cli.evaluate import evaluate
 from eb_core.cli.listing import describe, list_plugins
+from eb_core.cli.new_plugin import new_plugin
 from eb_core.cli.relax import relax
 from eb_core.cli.render import TRACEBACK_VARIABLE, guarded, report
 from eb_core.cli.runs import compare, runs
@@ -23,7 +24,7 @@ from eb_core.registry.plugin_filter import ALLOW_VARIABLE, DENY_VARIABLE
 from eb_core.registry.wording import visible
 
 HELP = ("-h", "--help")
-COMMANDS = (list_plugins, describe, doctor, train, evaluate, runs, compare, relax, check)
+COMMANDS = (list_plugins, describe, doctor, train, evaluate, runs, compare, relax, check, new_plugin)
 
 
 def _version(wanted: bool) -> None:
