@@ -28,6 +28,7 @@ COMMANDS = {
     "check": 2,
     "runs": 4,
     "list-plugins": 3,
+    "new-plugin": 3,
 }
 RARE = {"doctor": 1, "": 1, "-h": 1, "--version": 1, "trian": 1, "\x1b[2J": 1, "--json": 1}
 SMALL = (("--dataset", "npz"), ("--dataset-opt", "file=../data/tiny.npz"), ("--model-opt", "hidden=4"))
@@ -37,8 +38,9 @@ SHORT = {
     "evaluate": (("../runs/finished",),),
     "compare": (("../runs/finished",), ("../runs/other",)),
     "runs": (("../runs",),),
+    "new-plugin": (("--kind", "cost"),),
 }
-PLACES = ("--out", "--plot", "--predictions", "--resume", "--data-dir")
+PLACES = ("--out", "--plot", "--predictions", "--resume", "--data-dir", "--into", "--certificate")
 GLOBAL = (("--plugins-deny", "eb-rules"), ("--plugins-allow", "*"), ("--plugins-deny", "\x1b[2J"), ("--traceback",))
 
 
@@ -100,6 +102,11 @@ class CommandLines(Fuzzer):
         if command == "describe":
             kind = name(chance, [*KINDS, "recipe", TRAINER], fair=fair)
             return [(kind,), (name(chance, self.known.names.get(kind, ["hopfield"]), fair=fair),)]
+        if command == "new-plugin" and (fair or chance.random() < 0.3):
+            return [(chance.choice(["eb-fuzzed", "fuzzed", "eb-models", "eb-class"]),)]
+        if command == "check" and (fair or chance.random() < 0.3):
+            kind = chance.choice(["cost", "model", "dataset"])
+            return [(f"{kind}:{name(chance, self.known.names[kind], fair=fair)}",)]
         return [(chance.choice(PATHS if fair or chance.random() < 0.6 else TEXTS),)]
 
     def _text(self, chance: random.Random, command: str, flag: str, chosen: dict[str, str], fair: bool) -> Value:

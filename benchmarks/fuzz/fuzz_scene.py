@@ -27,7 +27,7 @@ from eb_core.training.manifest import CHECKPOINT, MANIFEST, METRICS, WEIGHTS
 TINY = {"name": "npz", "file": "../data/tiny.npz"}
 """An epoch takes a twentieth of a second."""
 
-WRITTEN_TO = ("--out", "--plot", "--predictions", "--resume", "resume")
+WRITTEN_TO = ("--out", "--plot", "--predictions", "--resume", "resume", "--into", "--certificate")
 """Flags that name a place where something may be written."""
 
 _STAMP = re.compile(r"\d{8}-\d{6}-")
@@ -173,6 +173,7 @@ class Scene:
         """Places that the command was told to write to."""
         told = [word.partition("=")[2] for word in words if word.startswith(tuple(f"{one}=" for one in WRITTEN_TO))]
         told += [word for flag, word in itertools.pairwise(words) if flag in WRITTEN_TO]
+        told += [word for word in words if words[:1] == ["new-plugin"] and re.fullmatch(r"[a-z0-9-]+", word)]
         return [Path(os.path.realpath(self.work / word)) for word in told]
 
 

@@ -30,7 +30,7 @@ LIMIT = 5.0
 LONG = 20_000
 """Bytes of output that are too many for an error."""
 
-EXIT_CODES = (0, 1, 2, 3, 130)
+EXIT_CODES = (0, 1, 2, 3, 75, 130)
 _OF_OTHERS = ("EB_PLUGINS_", "EB_TRACEBACK", "KMP_", "TORCHINDUCTOR_")
 """How variables begin that flags set, and that scikit-learn and torch set when they are first used."""
 

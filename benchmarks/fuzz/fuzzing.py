@@ -2,13 +2,14 @@
 
 Input number i of a seed is always the same. Inputs are run in workers (fuzz_workers.py) or, a few of them, in a test.
 
-Every input ends as `done` (exit code 0), `failed` (1), `refused` (2), `plugin trouble` (3) or `interrupted` (130), or
+Every input ends as `done` (exit code 0), `failed` (1), `refused` (2), `plugin trouble` (3), `budget spent` (75) or
+`interrupted` (130), or
 is `too big`: it asks for large sizes or counts, was accepted, and did not end in two seconds or within 4 GB.
 Beside that, an input may show any of these findings, which are one where kind and place are the same:
 
     raised, traceback, internal error   an exception that is not said in words
     hang, died                          more than 5 s, twice; the process itself ended
-    exit code, silent, long             none of the five; an error without a word, or with more than 20 kB of them
+    exit code, silent, long             none of the six; an error without a word, or with more than 20 kB of them
     control characters                  in the output, typed or from a file: what is shown may be copied or sent on
     no JSON, warning                    after --json; a raw warning of Python
     left behind, lost, written outside  a run without manifest or `running`; files gone or written where nobody asked
@@ -35,7 +36,7 @@ from fuzz_watch import LIMIT, Seen, watch
 from eb_core.cli.main import main as eb
 
 HEAVY_LIMIT, TRIES = 2.0, 40
-OUTCOMES = {0: "done", 1: "failed", 2: "refused", 3: "plugin trouble", 130: "interrupted"}
+OUTCOMES = {0: "done", 1: "failed", 2: "refused", 3: "plugin trouble", 75: "budget spent", 130: "interrupted"}
 Finding = tuple[str, str]
 
 
