@@ -67,7 +67,7 @@ def check_of(name: str, promise: str, look: Callable[[], object], *, is_first: b
             except SkippedError as skipped:
                 verdict, text = "skipped", str(skipped)
             except Exception as error:  # noqa: BLE001 - a broken component may raise anything: it is what was found
-                verdict, text = "failed", words(error)
+                verdict, text = "failed", str(error) if isinstance(error, ConformanceError) else words(error)
         if verdict == "passed" and not cases:
             verdict, text = "failed", "it looked at nothing"
         return CheckResult(name, promise, verdict, len(cases), text, {}, time.perf_counter() - started)  # type: ignore[arg-type]
