@@ -171,6 +171,7 @@ def is_alive(process: Path) -> bool:
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGKILL"])
 def test_a_signal_while_the_device_hangs_ends_the_run_and_the_device(tmp_path: Path, name: str) -> None:
     script = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # in the background it is ignored
         "from test_device_faults import faulty, trained; from pathlib import Path; import sys\n"
         "here = Path(sys.argv[1]); trained(here / 'runs', faulty(here, 'hangs', at=30, isolated=True))"
     )

@@ -163,3 +163,9 @@ def test_more_than_there_is_memory_for_is_not_read(
     write_idx(tmp_path, packed=False)
     monkeypatch.setattr("eb_datasets.limits.memory", lambda: 100_000)
     assert "what its header declares would take" in message(Mnist(), tmp_path)
+
+
+def test_how_many_images_there_will_be_is_known_before_they_are_loaded() -> None:
+    assert Mnist().known_sizes() == (60_000, 10_000)
+    assert Mnist(limit=100).known_sizes() == (100, 10_000)
+    assert Mnist(limit=10**6).known_sizes() == (60_000, 10_000)

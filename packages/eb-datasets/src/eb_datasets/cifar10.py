@@ -33,7 +33,7 @@ class Cifar10(ImageSet):
         return SHAPE, LAYOUT.classes
 
     def known_sizes(self) -> tuple[int, int]:
-        return 50_000, 10_000
+        return self.limited(50_000), 10_000
 
     def load(self, data_dir: Path | None = None) -> Data:
         images = read_cifar(CIFAR10, LAYOUT, data_dir, self.fetch)

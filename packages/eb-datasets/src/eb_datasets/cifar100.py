@@ -35,7 +35,7 @@ class Cifar100(ImageSet):
         return SHAPE, CLASSES[self.labels]
 
     def known_sizes(self) -> tuple[int, int]:
-        return 50_000, 10_000
+        return self.limited(50_000), 10_000
 
     def load(self, data_dir: Path | None = None) -> Data:
         classes = CLASSES[self.labels]

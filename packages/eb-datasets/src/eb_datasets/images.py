@@ -71,6 +71,10 @@ class ImageSet(Dataset):
         """What downloads a published data set, or None where that was not asked for."""
         return partial(download, source=self.source) if self.download else None
 
+    def limited(self, images: int) -> int:
+        """How many of so many training images are taken."""
+        return images if self.limit is None else min(images, self.limit)
+
     def finish(
         self, name: str, images: Images, classes: int, normalisation: Normalisation, augmentation: Augmentation
     ) -> Data:

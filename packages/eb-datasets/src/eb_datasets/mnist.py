@@ -28,7 +28,7 @@ class Mnist(ImageSet):
         return (1, *[PADDED if self.pad else SIDE] * 2), CLASSES
 
     def known_sizes(self) -> tuple[int, int]:
-        return 60_000, 10_000
+        return self.limited(60_000), 10_000
 
     def load(self, data_dir: Path | None = None) -> Data:
         images = read_idx_set(MNIST, data_dir, self.fetch)

@@ -33,7 +33,7 @@ class Mnist100(ImageSet):
         return (1, *[PADDED if self.pad else SIDE] * 2), CLASSES
 
     def known_sizes(self) -> tuple[int, int]:
-        return CLASSES * TRAINING_IMAGES, CLASSES * TEST_IMAGES if self.test == "small" else 10_000
+        return self.limited(CLASSES * TRAINING_IMAGES), CLASSES * TEST_IMAGES if self.test == "small" else 10_000
 
     def load(self, data_dir: Path | None = None) -> Data:
         images = read_idx_set(MNIST, data_dir, self.fetch)

@@ -30,7 +30,7 @@ class Svhn(ImageSet):
         return SHAPE, CLASSES
 
     def known_sizes(self) -> tuple[int, int]:
-        return 73_257, 26_032
+        return self.limited(73_257), 26_032
 
     def load(self, data_dir: Path | None = None) -> Data:
         def parts(folder: Path) -> Parts:
