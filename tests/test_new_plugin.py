@@ -138,6 +138,7 @@ def test_the_command_says_what_it_made_and_what_to_do_next(eb: Callable[..., Res
     for line in ("pip install -e 'eb-mine[test]'", "eb describe cost mine", "eb check cost:mine", "pytest eb-mine"):
         assert line in result.stdout
     assert Path("eb-mine/src/eb_mine/mine.py").exists()
+    assert "\\n" not in result.stdout
     assert Path("eb-mine/.gitignore").exists()
 
 

@@ -37,7 +37,8 @@ def new_plugin(
     out.print(styled("[bold]{}[/], a package with the {} [cyan]{}[/]", str(folder), kind, names.component))
     for path in files:
         out.print(styled("  [dim]{}[/]", str(path)))
-    out.print("\nIt works as it is. Install it, look at it, check it, train with it, test it:\n")
+    out.print()
+    out.print("It works as it is. Install it, look at it, check it, train with it, test it:")
     for words in (
         ["pip", "install", "-e", f"{folder}[test]"],
         ["eb", "describe", kind, names.component],
@@ -46,4 +47,5 @@ def new_plugin(
         ["pytest", str(folder)],
     ):
         out.print(f"  {command(*words)}", soft_wrap=True)
-    out.print(styled("\nThen make it yours, from [cyan]{}[/] on.", f"src/{names.module}/{names.stem}.py"))
+    out.print()
+    out.print(styled("Then make it yours, from [cyan]{}[/] on.", f"src/{names.module}/{names.stem}.py"))

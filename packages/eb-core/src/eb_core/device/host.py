@@ -84,6 +84,7 @@ class Child(Host):
             raise LostError("a process of its own needs Linux or macOS: set isolated = false")
         self._connection, theirs = Pipe()
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
+        environment.setdefault("OMP_NUM_THREADS", "1")  # it shares the machine with the training, whose threads count
         command = [sys.executable, "-P", "-m", __name__, str(theirs.fileno())]
         self._process = subprocess.Popen(
             command,
