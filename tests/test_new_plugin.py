@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 from plugin_site import Site
-from test_examples import environment
+from test_examples import run
 from typer.testing import Result
 
 from eb_core import Registry, UsageError
@@ -24,19 +23,6 @@ from eb_core.scaffold.package import new_package
 def made(kind: str, parent: Path, name: str = "") -> Path:
     """A new package, called eb-my-KIND."""
     return new_package(names_of(name or f"eb-my-{kind}", kind, Registry.installed()), parent, "A. Author")
-
-
-def run(words: list[str], package: Path, folder: Path) -> str:
-    ended = subprocess.run(
-        [sys.executable, *words],
-        cwd=folder,
-        env=environment(package, folder / "site"),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return ended.stdout
 
 
 def test_there_is_a_package_for_every_kind() -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from test_docs import BLOCK, NAMED, ROOT
-from test_new_plugin import made, run
+from test_examples import run
+from test_new_plugin import made
 
 
 def files_of(page: Path) -> dict[str, str]:

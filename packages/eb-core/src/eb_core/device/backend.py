@@ -76,6 +76,10 @@ class DeviceBackend(Backend):
         home = Path(spec.origin).parent if spec and spec.origin else Path()
         return read_capabilities(home / self.capabilities_file)
 
+    def named(self, capabilities: Capabilities) -> str:
+        """What a device of these capabilities is called: its class, and its serial number where it has one."""
+        return type(self).__name__ + (f" {capabilities.serial}" if capabilities.serial else "")
+
     def probe(self) -> Capabilities:
         """What the real device says of itself: serial number, date, measured ranges. `eb doctor --probe` keeps it.
 

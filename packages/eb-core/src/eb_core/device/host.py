@@ -52,11 +52,9 @@ class InProcess(Host):
 
     def __init__(self, connect: Callable[[], Device]) -> None:
         try:
-            self._device: Device | None = connect()
+            self._device: Device | None = _connected(connect)
         except Exception as error:
             raise LostError(f"it cannot be connected: {_told(error)}") from error
-        if not isinstance(self._device, Device):
-            raise LostError(f"connect gave a {type(self._device).__name__}, expected is a Device")
 
     def call(self, method: str, *arguments: Any, deadline: float) -> Any:
         try:
@@ -160,15 +158,20 @@ class Child(Host):
             self._process.wait()
 
 
+def _connected(connect: Callable[[], Device]) -> Device:
+    device = connect()
+    if not isinstance(device, Device):
+        raise TypeError(f"connect gave a {type(device).__name__}, expected is a Device")
+    return device
+
+
 def serve(descriptor: int) -> None:
     """The child: connect the device of the backend that comes first, then do what is asked until nobody asks."""
     os.dup2(2, 1)  # what a driver prints is no result of the command
     threading.Thread(target=_outlive, args=(os.getppid(),), daemon=True).start()
     with Connection(descriptor) as connection:
         try:
-            device = connection.recv().connect()
-            if not isinstance(device, Device):
-                raise TypeError(f"connect gave a {type(device).__name__}, expected is a Device")
+            device = _connected(connection.recv().connect)
         except BaseException as error:  # noqa: BLE001 - said to the parent
             connection.send(("lost", _told(error)))
             return

@@ -14,7 +14,7 @@ import torch
 
 from eb_core.device.capabilities import TURN, Capabilities
 from eb_core.device.contract import Array, Block, Couplings
-from eb_core.device.levels import fitted
+from eb_core.device.levels import fitted, step_of
 from eb_core.network.edge import Edge
 from eb_core.network.network import Layer, Network
 from eb_core.physics.domain import Box, Circle, Spins
@@ -220,10 +220,10 @@ def _losses(capabilities: Capabilities, clipped: int, total: int) -> Iterator[st
         at = f"{high:g}" if low == -high else f"{low:g} and {high:g}"
         yield f"{clipped:,} of {total:,} couplings clipped at {at}"
     if capabilities.weight_bits is not None and capabilities.weight_range is not None:
-        step = (capabilities.weight_range[1] - capabilities.weight_range[0]) / 2**capabilities.weight_bits
+        step = step_of(capabilities.weight_range, capabilities.weight_bits)
         yield f"couplings rounded to {capabilities.weight_bits} bits, steps of {step:.3g}"
     if capabilities.field_bits is not None and capabilities.field_range is not None:
-        step = (capabilities.field_range[1] - capabilities.field_range[0]) / 2**capabilities.field_bits
+        step = step_of(capabilities.field_range, capabilities.field_bits)
         yield f"fields rounded to {capabilities.field_bits} bits, steps of {step:.3g}"
     if capabilities.readout_bits is not None:
         yield f"states read with {capabilities.readout_bits} bits"

@@ -20,7 +20,6 @@ from eb_core.device.phases import Translation
 from eb_core.device.usage import Usage
 from eb_core.learning.session import Session
 from eb_core.network.network import Network
-from eb_core.physics.domain import Circle
 from eb_core.physics.energy import Energy
 from eb_core.registry import RunError
 from eb_core.settling.problem import Problem
@@ -66,7 +65,7 @@ class DeviceSession(Session):
 
     @property
     def settler(self) -> str:
-        return type(self.backend).__name__ + (f" {self.capabilities.serial}" if self.capabilities.serial else "")
+        return self.backend.named(self.capabilities)
 
     @property
     def usage(self) -> Mapping[str, float]:
@@ -146,9 +145,7 @@ class DeviceSession(Session):
         for first in range(0, problem.batch, most):
             rows = torch.arange(first, min(first + most, problem.batch), device=problem.x.device)
             parts.append(self._settle(problem.select(rows), None if start is None else start.select(rows)))
-        reads = [State.cat([part.states[k] for part in parts]) for k in range(self.backend.reads)]
-        settled = [part.converged for part in parts if part.converged is not None]
-        return self._relaxation(problem, reads, torch.cat(settled) if len(settled) == len(parts) else None)
+        return Relaxation.join(parts)
 
     def _settle(self, problem: Problem, start: State | None) -> Relaxation:
         """One phase of a batch that the device takes at once."""
@@ -181,14 +178,10 @@ class DeviceSession(Session):
         return Relaxation(held, state, None, converged, reads=tuple(reads) if len(reads) > 1 else ())
 
     def _mean(self, reads: list[State]) -> State:
-        """Mean of several reads, of angles that of their directions."""
-        units = {}
-        for layer in self.network.unit_layers:
-            values, domain = torch.stack([read[layer.name] for read in reads]), self.energy.domain(layer)
-            is_angle = isinstance(domain, Circle)
-            mean = torch.atan2(values.sin().mean(0), values.cos().mean(0)) if is_angle else values.mean(0)
-            units[layer.name] = domain.project(mean)
-        return State(units)
+        """Mean of several reads."""
+        layers = self.network.unit_layers
+        values = {layer: torch.stack([read[layer.name] for read in reads]) for layer in layers}
+        return State({layer.name: self.energy.domain(layer).mean(s) for layer, s in values.items()})
 
     def _once(self, drive: Drive) -> Readout:
         started = time.perf_counter()

@@ -26,6 +26,10 @@ class Domain(ABC):
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
         """How far two states are apart, elementwise and never negative."""
 
+    def mean(self, s: Tensor) -> Tensor:
+        """The mean state over the first dimension, as an allowed value."""
+        return self.project(s.mean(0))
+
     def at_wall(self, s: Tensor) -> Tensor | None:
         """Which units sit on a wall (bool), or None where there are no walls."""
         return None
@@ -95,6 +99,10 @@ class Circle(Domain):
 
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
         return torch.remainder(a - b + math.pi, 2 * math.pi).sub(math.pi).abs()
+
+    def mean(self, s: Tensor) -> Tensor:
+        """The direction of the mean of (cos s, sin s)."""
+        return torch.atan2(s.sin().mean(0), s.cos().mean(0))
 
 
 @attrs.frozen

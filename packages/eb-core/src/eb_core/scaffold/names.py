@@ -26,8 +26,6 @@ class Names:
     Args:
         distribution: what pip installs.
         kind: of the component.
-        module: what Python imports.
-        component: what a user says: the distribution without `eb-`.
     """
 
     distribution: str
@@ -35,10 +33,12 @@ class Names:
 
     @property
     def module(self) -> str:
+        """What Python imports."""
         return self.distribution.replace("-", "_")
 
     @property
     def component(self) -> str:
+        """What a user says: the distribution without `eb-`."""
         return self.distribution.removeprefix(PREFIX)
 
     @property

@@ -49,23 +49,14 @@ def new_package(names: Names, parent: Path, author: str | None = None) -> Path:
         )
     values = _values(names, NEW[names.kind], author or _committer() or f"The authors of {names.distribution}")
     try:
-        draft = Path(tempfile.mkdtemp(prefix=f".{names.distribution}-", dir=parent))
-        try:
+        with tempfile.TemporaryDirectory(prefix=f".{names.distribution}-", dir=parent) as scratch:
+            draft = Path(scratch) / names.distribution
             for root in (TEMPLATES / "common", TEMPLATES / names.kind):
                 _write(root, draft, values)
-            draft.chmod(0o777 & ~_umask())
             draft.rename(folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:
         raise RunError(f"{folder} cannot be written: {error.strerror or error}", origin="eb new-plugin") from None
     return folder
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _committer() -> str | None:

@@ -22,15 +22,20 @@ def default_part(registry: Registry, kind: str, name: str | None = None) -> Any:
     return configuration[kind]
 
 
+def default_first(registry: Registry, kind: str) -> list[str]:
+    """Names of all components of a kind, that of a run without options first."""
+    default = registry.default(kind)
+    return list(dict.fromkeys((*(default[:1] if default else ()), *registry.names(kind))))
+
+
 def fitting_energy(registry: Registry, relaxer: Relaxer) -> Energy:
     """The default energy if the dynamics takes it, else the first installed one that it takes.
 
     Raises:
         UsageError: there is none.
     """
-    default = registry.default("energy")
     reasons = []
-    for name in dict.fromkeys((*(default[:1] if default else ()), *registry.names("energy"))):
+    for name in default_first(registry, "energy"):
         try:
             energy: Energy = default_part(registry, "energy", name)
         except UsageError as error:
@@ -53,8 +58,7 @@ def fitting_relaxer(registry: Registry, energy: Energy) -> Relaxer:
     Raises:
         UsageError: there is none.
     """
-    default = registry.default("relaxer")
-    for name in dict.fromkeys((*(default[:1] if default else ()), *registry.names("relaxer"))):
+    for name in default_first(registry, "relaxer"):
         try:
             relaxer: Relaxer = default_part(registry, "relaxer", name)
         except UsageError:

@@ -18,11 +18,12 @@ from eb_core.device.backend import DeviceBackend
 from eb_core.device.capabilities import Capabilities
 from eb_core.device.dynamics import OnDevice
 from eb_core.device.host import Host
+from eb_core.device.levels import step_of
 from eb_core.device.session import DeviceSession
 from eb_core.device.usage import together
 from eb_core.network.network import Network
 from eb_core.physics.domain import Circle
-from eb_core.physics.energy import Energy
+from eb_core.physics.energy import KINDS, Energy
 from eb_core.registry import EbError, Registry, UsageError, configurable
 from eb_core.settling.iterative import IterativeRelaxer
 from eb_core.settling.problem import Problem
@@ -103,6 +104,11 @@ class Bench:
     def capabilities(self) -> Capabilities:
         """What the device declares."""
         return self.backend.capabilities()
+
+    @functools.cached_property
+    def has_phases(self) -> bool:
+        """Whether hidden units are angles."""
+        return isinstance(self.energy.domain(KINDS[0]), Circle)
 
     @contextmanager
     def session(
@@ -192,8 +198,18 @@ class Bench:
     @property
     def width_of_noise(self) -> float:
         """Standard deviation of one read that is declared, in widths of what a unit shows."""
-        circle = isinstance(self.energy.domain(next(iter(self.net().unit_layers))), Circle)
-        return self.capabilities.readout_noise * (math.pi if circle else 1.0)
+        return self.capabilities.readout_noise * (math.pi if self.has_phases else 1.0)
+
+    @property
+    def scatter(self) -> float:
+        """Standard deviation of one read of a settle, of what a unit shows, in widths."""
+        return math.hypot(self.width_of_noise, self.spread)
+
+    @property
+    def field_step(self) -> float:
+        """Distance of two levels of the field; 0 without levels."""
+        ends_of_field, bits = self.capabilities.field_range, self.capabilities.field_bits
+        return step_of(ends_of_field, bits) if ends_of_field and bits else 0.0
 
     @property
     def step(self) -> float:
@@ -203,26 +219,22 @@ class Bench:
     @property
     def repeats(self) -> int:
         """Settles whose mean has a noise of a hundredth of the width."""
-        noise = math.hypot(self.width_of_noise, self.spread)
-        return max(1, min(MOST_READS, math.ceil((noise / 0.01) ** 2)))
+        return max(1, min(MOST_READS, math.ceil((self.scatter / 0.01) ** 2)))
 
     @property
     def noise(self) -> float:
         """Standard deviation of a mean over `repeats`, with what the levels add, in widths."""
-        random = math.hypot(self.width_of_noise, self.spread) / self.repeats**0.5
-        return math.hypot(random, self.step / 12**0.5)
+        return math.hypot(self.scatter / self.repeats**0.5, self.step / 12**0.5)
 
     @property
     def blur(self) -> float:
         """How far two reads of one state may be apart, in widths."""
-        return EQUAL + 8 * math.hypot(self.width_of_noise, self.spread) + self.step
+        return EQUAL + 8 * self.scatter + self.step
 
     @property
     def slack(self) -> float:
         """How far one read may be from an ideal state, in widths."""
-        ends_of_field, bits = self.capabilities.field_range, self.capabilities.field_bits
-        step = (ends_of_field[1] - ends_of_field[0]) / 2**bits if ends_of_field and bits else 0.0
-        return self.accuracy + self.blur + step
+        return self.accuracy + self.blur + self.field_step
 
     @property
     def spread(self) -> float:

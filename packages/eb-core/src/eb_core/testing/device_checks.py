@@ -29,7 +29,7 @@ from eb_core.testing import (
     device_starts,
     device_twin,
 )
-from eb_core.testing.defaults import default_part
+from eb_core.testing.defaults import default_first, default_part
 from eb_core.testing.device_bench import IDEAL, Bench
 from eb_core.testing.device_judging import DeviceCheck, run_check
 from eb_core.testing.kit import Check, Suite, require_all, run_suite
@@ -120,7 +120,7 @@ def check_backend(
         UsageError: there is no energy for it.
     """
     suite = backend_suite(backend, energy, seed=seed, accuracy=accuracy, cosine=cosine, relaxer=relaxer)
-    return require_all(suite, name_of(backend))
+    return require_all(suite, backend.named(backend.capabilities()))
 
 
 def energy_for(registry: Registry, backend: DeviceBackend) -> Energy:
@@ -130,8 +130,7 @@ def energy_for(registry: Registry, backend: DeviceBackend) -> Energy:
         UsageError: there is none.
     """
     unit, units = backend.capabilities().unit, []
-    default = registry.default("energy")
-    for name in dict.fromkeys((*(default[:1] if default else ()), *registry.names("energy"))):
+    for name in default_first(registry, "energy"):
         try:
             energy: Energy = default_part(registry, "energy", name)
         except UsageError:
@@ -171,10 +170,4 @@ def certify(bench: Bench, before: Callable[[str], None] = lambda name: None) -> 
         "usage": bench.usage,
     }
     versions = versions_of(bench.backend, bench.energy, bench.relaxer)
-    return Report(name_of(bench.backend), "backend", results, facts, versions)
-
-
-def name_of(backend: DeviceBackend) -> str:
-    """What a device is called: its class, and its serial number where it has one."""
-    serial = backend.capabilities().serial
-    return type(backend).__name__ + (f" {serial}" if serial else "")
+    return Report(bench.backend.named(said), "backend", results, facts, versions)

@@ -92,13 +92,18 @@ def _coupled(bench: Bench) -> tuple[Network, float]:
     return network, gain
 
 
-def couplings_act(bench: Bench) -> Iterator[Case]:
-    """Every unit answers a field on any other one as the couplings say that were programmed."""
+def _responses(bench: Bench) -> tuple[Network, Tensor, Tensor, Tensor]:
+    """A coupled net, the response of the device and of an ideal one, and which pairs are of two different units."""
     network, gain = _coupled(bench)
     with bench.session(network) as (session, _):
         got = _response(bench, network, gain, session)
         expected = _response(bench, session.programmed, gain, None)
-    beside = ~torch.eye(len(got), dtype=torch.bool)
+    return network, got, expected, ~torch.eye(len(got), dtype=torch.bool)
+
+
+def couplings_act(bench: Bench) -> Iterator[Case]:
+    """Every unit answers a field on any other one as the couplings say that were programmed."""
+    network, got, expected, beside = _responses(bench)
     size = float(expected[beside].norm())
     if size < bench.accuracy:
         raise SkippedError("the units of this physics answer nothing around the middle of their range")
@@ -110,11 +115,7 @@ def couplings_act(bench: Bench) -> Iterator[Case]:
 
 def couplings_are_symmetric(bench: Bench) -> Iterator[Case]:
     """Unit i answers a field on unit j as j answers one on i, as those of an ideal device do: there is an energy."""
-    network, gain = _coupled(bench)
-    with bench.session(network) as (session, _):
-        got = _response(bench, network, gain, session)
-        expected = _response(bench, session.programmed, gain, None)
-    beside = ~torch.eye(len(got), dtype=torch.bool)
+    network, got, expected, beside = _responses(bench)
     size = float(got[beside].norm())
     if size < bench.accuracy:
         raise SkippedError("no unit answers a field on another one: see 'couplings act'")

@@ -93,11 +93,8 @@ def levels(bench: Bench) -> Iterator[Case]:
         read = np.concatenate([_values(answer.values)[..., units].ravel() for _, answer in wire.of("settle")])
     found = _distinct(read)
     yield Case(f"{found} levels were seen, {bits} bits are {2**bits}", found <= 2**bits)
-    field = 0.0
-    if said.field_range and said.field_bits:
-        field = (said.field_range[1] - said.field_range[0]) / 2**said.field_bits
     is_circle = isinstance(bench.energy.domain(hidden), Circle)
-    if bits <= REACHED_BITS and not is_circle and field <= bench.step / 2:
+    if bits <= REACHED_BITS and not is_circle and bench.field_step <= bench.step / 2:
         yield Case(f"{found} levels were seen of {2**bits}, with units driven from end to end", found >= 2**bits)
 
 
@@ -139,8 +136,7 @@ def _scatter(bench: Bench) -> float:
     for layer in network.unit_layers:
         reads, domain = torch.cat([state[layer.name].flatten(1) for state in states]), bench.energy.domain(layer)
         if isinstance(domain, Circle):
-            middle = torch.atan2(reads.sin().mean(0), reads.cos().mean(0))
-            variances.append((domain.distance(reads, middle) / math.tau).square().mean(0))
+            variances.append((domain.distance(reads, domain.mean(reads)) / math.tau).square().mean(0))
         else:
             low, high = ends(layer, bench.energy, bench.capabilities)
             variances.append((reads / (high - low)).var(0))

@@ -64,7 +64,7 @@ def two_minima(bench: Bench) -> TwoMinima:
     """
     low, high = reach(bench.capabilities)
     strongest = high if high >= -low else low
-    if isinstance(bench.energy.domain(bench.net().unit_layers[0]), Circle):
+    if bench.has_phases:
         return _mirrored(bench, low)
     for strength in STRENGTHS:
         size = 2 if math.isinf(strongest) else max(2, math.ceil(strength / (abs(strongest) * 2**0.5)))
@@ -145,7 +145,7 @@ def last_goes_on(bench: Bench) -> Iterator[Case]:
     if "last" not in bench.capabilities.starts:
         raise SkippedError("it cannot go on where it stands")
     net = two_minima(bench)
-    if isinstance(bench.energy.domain(net.network.unit_layers[0]), Circle):
+    if bench.has_phases:
         raise SkippedError("no field pushes a phase to one side of the circle")
     with bench.session(net.network) as (session, _):
         for side, (way, push) in enumerate(zip(("lower", "upper"), net.pushes, strict=True)):
